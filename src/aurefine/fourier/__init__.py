@@ -1,0 +1,1 @@
+"""Transforms, crop and pad, shells, filters and the Fourier shell correlation."""

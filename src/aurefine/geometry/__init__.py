@@ -1,0 +1,1 @@
+"""Euler angles, HEALPix grids, point groups and orientation sampling."""

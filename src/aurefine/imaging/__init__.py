@@ -1,0 +1,1 @@
+"""Soft masks, background normalisation and noise spectra."""

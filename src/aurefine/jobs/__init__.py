@@ -1,0 +1,1 @@
+"""Jobs: option tables, runners and the files they write."""

@@ -1,0 +1,1 @@
+"""Hot loops: `reference` (NumPy, the specification) and fast backends."""

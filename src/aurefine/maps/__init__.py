@@ -1,0 +1,1 @@
+"""Map tools: rescale, mask, post-process."""

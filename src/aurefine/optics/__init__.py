@@ -1,0 +1,1 @@
+"""Contrast transfer function, aberrations and optics groups."""

@@ -1,0 +1,1 @@
+"""Communicator, work splitting and threads."""

@@ -1,0 +1,1 @@
+"""3D auto-refinement: model, expectation, maximisation, schedule, state and loop."""

@@ -1,0 +1,1 @@
+"""Synthetic particle images from atoms or maps."""
