@@ -1,1 +1,1 @@
-"""Euler angles, HEALPix grids, point groups and orientation sampling."""
+"""Euler angles, point groups and the sampling of orientations and offsets."""
