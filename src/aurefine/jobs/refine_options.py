@@ -1,0 +1,279 @@
+"""From option values to the records of a refinement: `RefineOptions` and `RunSettings`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from aurefine.errors import OptionError
+from aurefine.geometry.symmetry import point_group
+from aurefine.jobs.options import Option, check_values, with_defaults
+from aurefine.jobs.refine_table import RESULT_OPTIONS
+from aurefine.jobs.refine_table_other import OTHER_OPTIONS
+from aurefine.refine.options import RefineOptions
+
+__all__ = [
+    "REFINE_OPTIONS",
+    "RunSettings",
+    "continued_options",
+    "continued_settings",
+    "ignored_when_continuing",
+    "to_refine_options",
+    "to_run_settings",
+]
+
+REFINE_OPTIONS: tuple[Option, ...] = (*RESULT_OPTIONS, *OTHER_OPTIONS)
+
+_FIELDS = tuple(field.name for field in fields(RefineOptions))
+_DEFAULT_PARTICLES_FOR_NOISE = 1000
+
+# what may be changed in a continued run (spec: refinement, section 7) ...
+_MAY_CHANGE = frozenset(
+    {
+        "tau2_fudge", "particle_diameter", "oversampling", "auto_local_healpix_order",
+        "sigma_angle", "sigma_rot", "sigma_tilt", "sigma_psi", "offset_sigma",
+        "perturbation_factor", "padding", "max_significant", "strict_highres_exp", "scale",
+        "norm", "force_converge", "auto_iter_max", "minimum_angular_sampling",
+        "maximum_angular_sampling", "iterative_gridding", "gridding_iterations",
+        "abort_at_resolution", "quirk_offset_prior", "minres_map",
+    }
+)  # fmt: skip
+# ... what can only be switched on ...
+_MAY_SWITCH_ON = frozenset(
+    {
+        "flatten_solvent", "solvent_correct_fsc", "auto_ignore_angles", "auto_resol_angles",
+        "skip_align", "skip_rotate",
+    }
+)  # fmt: skip
+# ... and what belongs to this computer and not to the refinement
+_OF_THIS_RUN = frozenset({"n_threads", "memory_budget"})
+_NOT_OF_THE_ALGORITHM = frozenset(
+    {
+        "output", "continue_from", "auto_refine", "split_random_halves", "solvent_mask",
+        "pipeline_control", "verbosity", "progress", "debug", "n_classes", "iterations",
+        "relax_symmetry", "skip_normalisation_check",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """Names of files and ways of running, which the algorithm does not know; Å."""
+
+    output_root: str
+    particles: str = ""
+    reference: str = ""
+    reference_pixel_size: float = -1.0
+    trust_reference_size: bool = False
+    solvent_mask: str = ""
+    continue_from: str = ""
+    pipeline_control: str = ""
+    verbosity: int = 1
+    show_progress: bool = True
+
+
+def to_refine_options(values: Mapping[str, Any]) -> RefineOptions:
+    """Check the values of a new run and turn them into the settings of the algorithm.
+
+    Parameters
+    ----------
+    values : mapping of str to value
+        By option name (`Option.name`); what is missing takes its default.
+
+    Returns
+    -------
+    options : RefineOptions
+
+    Raises
+    ------
+    OptionError
+        For a value out of range, an unknown point group, or settings that contradict each other.
+    """
+    full = _complete(values)
+    chosen = {name: full[name] for name in _FIELDS if name in full}
+    chosen["symmetry"] = point_group(full["symmetry"]).name
+    chosen["check_normalisation"] = not full["skip_normalisation_check"]
+    if full["tau2_fudge"] == -1:
+        chosen["tau2_fudge"] = 1.0
+    if full["n_particles_for_noise"] == -1:
+        chosen["n_particles_for_noise"] = _DEFAULT_PARTICLES_FOR_NOISE
+    if full["sigma_angle"] >= 0:
+        for name in ("sigma_rot", "sigma_tilt", "sigma_psi"):
+            if name not in values:
+                chosen[name] = full["sigma_angle"]
+    if "pool" in values:
+        chosen["pool"] = int(values["pool"])
+    options = RefineOptions(**chosen)
+    _check_together(options, values, full)
+    return options
+
+
+def to_run_settings(values: Mapping[str, Any]) -> RunSettings:
+    """Return the file names and ways of running, after checking that they are complete.
+
+    A continued run without an output name writes to ``<old root>_ct<iteration>``.
+
+    Raises
+    ------
+    OptionError
+        If a name is missing that is needed.
+    """
+    full = _complete(values)
+    continue_from = full["continue_from"] or ""
+    output = full["output"] or (_continued_root(continue_from) if continue_from else "")
+    if not output:
+        raise OptionError("option --o (Output root name) is missing; example: --o job001/run.")
+    if output.endswith("/"):
+        raise OptionError(
+            f"option --o: found the directory '{output}', expected the beginning of file names; "
+            f"example: --o {output}run."
+        )
+    if not continue_from:
+        for name, flag in (("particles", "--i"), ("reference", "--ref")):
+            if full[name] in (None, "", "None"):
+                raise OptionError(
+                    f"option {flag} ({name}) is missing; a new refinement needs --i and --ref, "
+                    "a continued one --continue."
+                )
+    control = full["pipeline_control"] or ""
+    if control and not Path(control).is_dir():
+        raise OptionError(f"option --pipeline_control: there is no directory '{control}'.")
+    return RunSettings(
+        output_root=output,
+        particles=full["particles"] or "",
+        reference=full["reference"] or "",
+        reference_pixel_size=full["reference_pixel_size"],
+        trust_reference_size=full["trust_reference_size"],
+        solvent_mask="" if full["solvent_mask"] in (None, "None") else full["solvent_mask"],
+        continue_from=continue_from,
+        pipeline_control=control,
+        verbosity=full["verbosity"],
+        show_progress=full["progress"],
+    )
+
+
+def continued_options(stored: RefineOptions, values: Mapping[str, Any]) -> RefineOptions:
+    """Return the settings of a continued run: the stored ones and the changes that are allowed.
+
+    Parameters
+    ----------
+    stored : RefineOptions
+        From the checkpoint.
+    values : mapping of str to value
+        Only what the user gave; see `ignored_when_continuing` for what is not followed.
+
+    Returns
+    -------
+    options : RefineOptions
+    """
+    wished = to_refine_options({**_plain(stored), **values})
+    names = {name for name in _MAY_CHANGE if name in values and name in _FIELDS}
+    if "sigma_angle" in values:
+        names |= {"sigma_rot", "sigma_tilt", "sigma_psi"}
+    names |= {name for name in _MAY_SWITCH_ON if values.get(name)}
+    changes = {name: getattr(wished, name) for name in names}
+    machine = with_defaults(REFINE_OPTIONS, values)
+    changes |= {name: machine[name] for name in _OF_THIS_RUN}
+    if "pool" in values:
+        changes["pool"] = wished.pool
+    if values.get("skip_normalisation_check"):
+        changes["check_normalisation"] = False
+    return replace(stored, **changes)
+
+
+def continued_settings(stored: RunSettings, values: Mapping[str, Any]) -> RunSettings:
+    """Return the file names of a continued run: given ones, else the stored ones."""
+    now = to_run_settings(values)
+    return replace(
+        now,
+        particles=stored.particles,
+        reference=stored.reference,
+        reference_pixel_size=stored.reference_pixel_size,
+        trust_reference_size=stored.trust_reference_size,
+        solvent_mask=now.solvent_mask or stored.solvent_mask,
+    )
+
+
+def ignored_when_continuing(values: Mapping[str, Any]) -> list[str]:
+    """Return one line for each given option that a continued run does not follow."""
+    known = _MAY_CHANGE | _MAY_SWITCH_ON | _OF_THIS_RUN | _NOT_OF_THE_ALGORITHM
+    return [
+        f"option {option.flag} is not followed with --continue: the stored value is kept"
+        for option in REFINE_OPTIONS
+        if option.status == "used" and option.name in values and option.name not in known
+    ]
+
+
+def _complete(values: Mapping[str, Any]) -> dict[str, Any]:
+    check_values(REFINE_OPTIONS, values)
+    return with_defaults(REFINE_OPTIONS, values)
+
+
+def _plain(stored: RefineOptions) -> dict[str, Any]:
+    """Return stored settings as option values, to check them together with new ones."""
+    table = {option.name for option in REFINE_OPTIONS if option.status == "used"}
+    return {name: getattr(stored, name) for name in _FIELDS if name in table}
+
+
+def _continued_root(optimiser: str) -> str:
+    """Return ``<old root>_ct<iteration>`` of ``<old root>_it<iteration>_optimiser.star``."""
+    head, mark, tail = optimiser.rpartition("_it")
+    number = tail.partition("_")[0]
+    if not mark or not number.isdigit() or not tail.endswith("_optimiser.star"):
+        raise OptionError(
+            f"option --continue: found '{optimiser}', expected a file like "
+            "run_it005_optimiser.star; give --o for other names."
+        )
+    return f"{head}_ct{int(number)}"
+
+
+def _check_together(
+    options: RefineOptions, values: Mapping[str, Any], full: Mapping[str, Any]
+) -> None:
+    if full["n_classes"] != 1:
+        raise OptionError(
+            f"option --K: found {full['n_classes']}, expected 1: this program refines one map; "
+            "use RELION for classification."
+        )
+    if full["relax_symmetry"]:
+        raise OptionError(
+            "option --relax_sym is not available: leave it out, or refine with --sym C1."
+        )
+    for name in ("auto_refine", "split_random_halves"):
+        if not full[name]:
+            raise OptionError(
+                f"option --{name} can not be switched off: nothing else is done here."
+            )
+    if full["iterations"] > 0 and "auto_refine" not in values and not full["continue_from"]:
+        raise OptionError(
+            "option --iter without --auto_refine asks for a classification, which is not "
+            "available: add --auto_refine --split_random_halves, or use RELION."
+        )
+    if options.solvent_correct_fsc and not full["solvent_mask"] and not full["continue_from"]:
+        raise OptionError(
+            "option --solvent_correct_fsc needs a mask: add --solvent_mask MASK.mrc, or leave it "
+            "out."
+        )
+    if options.force_converge and not full["continue_from"]:
+        raise OptionError(
+            "option --force_converge finishes a run that exists: add --continue OPTIMISER.star."
+        )
+    if options.only_flip_phases and options.ctf_phase_flipped:
+        raise OptionError(
+            "options --only_flip_phases and --ctf_phase_flipped contradict each other: images "
+            "whose phases are flipped already need the second one only."
+        )
+    step = options.offset_step_px
+    if options.offset_range_px > 50 * step:
+        raise OptionError(
+            f"options --offset_range {options.offset_range_px:g} and --offset_step {step:g} "
+            "make more than 7000 offsets: use a shorter range or a longer step."
+        )
+    low, high = options.minimum_angular_sampling, options.maximum_angular_sampling
+    if low > 0 and high > 0 and low < high:
+        raise OptionError(
+            f"options --minimum_angular_sampling {low:g} and --maximum_angular_sampling {high:g} "
+            "contradict each other: the first asks for a finer step than the second allows."
+        )

@@ -1,0 +1,182 @@
+"""Options of *3D auto-refine*: the table, and the records made from it."""
+
+import dataclasses
+import shlex
+
+import pytest
+
+from aurefine.cli.parser import build_parser, given_values, notes_of
+from aurefine.errors import OptionError
+from aurefine.jobs.refine_options import (
+    REFINE_OPTIONS,
+    RunSettings,
+    continued_options,
+    continued_settings,
+    ignored_when_continuing,
+    to_refine_options,
+    to_run_settings,
+)
+from aurefine.refine.options import RefineOptions
+
+STANDARD_JOB = shlex.split(
+    "--o run --auto_refine --split_random_halves --i particles.star --ref map.mrc --firstiter_cc "
+    "--trust_ref_size --ini_high 50 --dont_combine_weights_via_disc --pool 3 --pad 2 --ctf "
+    "--particle_diameter 200 --flatten_solvent --zero_mask --oversampling 1 --healpix_order 2 "
+    "--auto_local_healpix_order 4 --offset_range 5 --offset_step 2 --sym D2 "
+    "--low_resol_join_halves 40 --norm --scale --j 4 --gpu"
+)
+
+
+def parse(*argv: str) -> dict[str, object]:
+    return given_values(build_parser(REFINE_OPTIONS, "refine", "Refine.").parse_args(argv))
+
+
+def test_names_and_flags_are_unique():
+    names = [option.name for option in REFINE_OPTIONS]
+    assert len(set(names)) == len(names)
+    flags = [f for o in REFINE_OPTIONS for f in (*o.all_flags(), *o.all_negatives())]
+    assert len(set(flags)) == len(flags)
+
+
+def test_every_option_has_a_text():
+    for option in REFINE_OPTIONS:
+        assert option.label
+        text = option.help if option.status == "used" else option.note
+        assert text.endswith("."), option.flag
+
+
+def test_every_setting_of_the_algorithm_can_be_reached():
+    names = {option.name for option in REFINE_OPTIONS}
+    special = {"check_normalisation"}
+    missing = {field.name for field in dataclasses.fields(RefineOptions)} - names - special
+    assert not missing
+
+
+def test_a_standard_relion_job_is_understood():
+    values = parse(*STANDARD_JOB)
+    options = to_refine_options(values)
+    assert options.symmetry == "D2"
+    assert options.initial_lowpass == 50
+    assert options.offset_range_px == 5
+    assert options.n_threads == 4
+    assert options.pool == 3
+    assert options.norm
+    assert options.zero_mask
+    settings = to_run_settings(values)
+    assert settings == RunSettings(
+        output_root="run", particles="particles.star", reference="map.mrc",
+        trust_reference_size=True,
+    )  # fmt: skip
+    flags = [note.split()[1] for note in notes_of(REFINE_OPTIONS, values)]
+    assert sorted(flags) == ["--dont_combine_weights_via_disc", "--gpu", "--pool"]
+
+
+def test_defaults_are_those_of_relion():
+    options = to_refine_options({})
+    assert not options.norm
+    assert not options.scale
+    assert not options.flatten_solvent
+    assert options.offset_range_px == 6
+    assert options.n_particles_for_noise == 1000
+    assert options.check_normalisation
+
+
+def test_one_prior_width_sets_all_three():
+    options = to_refine_options({"sigma_angle": 5.0, "sigma_tilt": 2.0})
+    assert (options.sigma_rot, options.sigma_tilt, options.sigma_psi) == (5.0, 2.0, 5.0)
+
+
+def test_the_symmetry_gets_its_canonical_name():
+    assert to_refine_options({"symmetry": "c1"}).symmetry == "C1"
+    with pytest.raises(OptionError, match="X7"):
+        to_refine_options({"symmetry": "X7"})
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"n_classes": 3}, "--K"),
+        ({"relax_symmetry": "C2"}, "--relax_sym"),
+        ({"iterations": 25}, "--auto_refine"),
+        ({"solvent_correct_fsc": True}, "--solvent_mask"),
+        ({"force_converge": True}, "--continue"),
+        ({"only_flip_phases": True, "ctf_phase_flipped": True}, "contradict"),
+        ({"offset_range_px": 50.0, "offset_step_px": 0.5}, "offsets"),
+        ({"minimum_angular_sampling": 1.0, "maximum_angular_sampling": 3.0}, "contradict"),
+        ({"auto_refine": False}, "--auto_refine"),
+        ({"padding": 0.5}, "--pad"),
+        ({"adaptive_fraction": 1.5}, "--adaptive_fraction"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(values, text):
+    with pytest.raises(OptionError, match=text):
+        to_refine_options(values)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--helix"], ["--helical_nr_asu", "3"], ["--blush"], ["--grad"], ["--multibody_masks", "x"],
+        ["--tomograms", "t.star"], ["--external_reconstruct"], ["--pad_ctf"], ["--tau", "t.star"],
+    ],
+)  # fmt: skip
+def test_what_is_out_of_scope_is_refused(argv):
+    with pytest.raises(OptionError, match="is not available"):
+        parse(*argv)
+
+
+def test_missing_inputs_are_named():
+    with pytest.raises(OptionError, match="--o "):
+        to_run_settings({"particles": "p.star", "reference": "r.mrc"})
+    with pytest.raises(OptionError, match="--i "):
+        to_run_settings({"output": "run", "reference": "r.mrc"})
+    with pytest.raises(OptionError, match="--ref"):
+        to_run_settings({"output": "run", "particles": "p.star"})
+    with pytest.raises(OptionError, match="directory"):
+        to_run_settings({"output": "job1/", "particles": "p.star", "reference": "r.mrc"})
+
+
+def test_a_missing_job_directory_is_named(tmp_path):
+    values = {"output": "run", "particles": "p", "reference": "r"}
+    with pytest.raises(OptionError, match="no directory"):
+        to_run_settings({**values, "pipeline_control": str(tmp_path / "nowhere") + "/"})
+    there = str(tmp_path) + "/"
+    assert to_run_settings({**values, "pipeline_control": there}).pipeline_control == there
+
+
+def test_a_continued_run_without_output_name_gets_ct():
+    values = {"continue_from": "a/run_it007_optimiser.star"}
+    assert to_run_settings(values).output_root == "a/run_ct7"
+    assert to_run_settings({**values, "output": "a/run"}).output_root == "a/run"
+    with pytest.raises(OptionError, match="run_it005_optimiser"):
+        to_run_settings({"continue_from": "a/run_data.star"})
+
+
+def test_a_continued_run_keeps_what_is_stored():
+    stored = to_refine_options(parse(*STANDARD_JOB))
+    values = {
+        "continue_from": "run_it003_optimiser.star", "symmetry": "C4", "particle_diameter": 180.0,
+        "n_threads": 2, "auto_ignore_angles": True, "norm": False,
+    }  # fmt: skip
+    options = continued_options(stored, values)
+    expected = dataclasses.replace(
+        stored, particle_diameter=180.0, n_threads=2, auto_ignore_angles=True, norm=False
+    )
+    assert options == expected
+    assert [line.split()[1] for line in ignored_when_continuing(values)] == ["--sym"]
+
+
+def test_a_continued_run_keeps_the_mask():
+    stored = RunSettings(output_root="run", particles="p.star", solvent_mask="mask.mrc")
+    values = {"continue_from": "run_it003_optimiser.star"}
+    settings = continued_settings(stored, values)
+    assert settings.solvent_mask == "mask.mrc"
+    assert settings.particles == "p.star"
+    assert settings.output_root == "run_ct3"
+
+
+def test_the_help_page_shows_readable_forms():
+    text = build_parser(REFINE_OPTIONS, "aurefine refine", "Refine.").format_help()
+    for flag in ("--particles", "--output", "--reference", "--initial-lowpass", "--threads"):
+        assert flag in text
+    assert "quirk" not in text
