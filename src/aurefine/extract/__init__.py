@@ -1,1 +1,36 @@
 """Extraction of particles from micrographs."""
+
+from aurefine.extract.coordinates import Recentring, project_point, recentre_particles
+from aurefine.extract.images import ImageSettings, StackStatistics, extract_images
+from aurefine.extract.normalise import (
+    Background,
+    make_background,
+    normalise_images,
+    remove_dust,
+)
+from aurefine.extract.rescale import rescale_images, window_about
+from aurefine.extract.window import (
+    cut_windows,
+    window_corners,
+    windows_off_micrograph,
+    windows_over_edge,
+)
+
+__all__ = [
+    "Background",
+    "ImageSettings",
+    "Recentring",
+    "StackStatistics",
+    "cut_windows",
+    "extract_images",
+    "make_background",
+    "normalise_images",
+    "project_point",
+    "recentre_particles",
+    "remove_dust",
+    "rescale_images",
+    "window_about",
+    "window_corners",
+    "windows_off_micrograph",
+    "windows_over_edge",
+]

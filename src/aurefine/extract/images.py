@@ -1,0 +1,176 @@
+"""From a micrograph and particle centres to finished particle images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aurefine.extract.normalise import Background, make_background, normalise_images, remove_dust
+from aurefine.extract.rescale import rescale_images, window_about
+from aurefine.extract.window import cut_windows, window_corners
+
+__all__ = ["ImageSettings", "StackStatistics", "extract_images"]
+
+# Windows [bytes] that are worked on together: few enough to stay in the processor's cache
+_BATCH_BYTES = 2 * 1024**2
+
+
+@dataclass(frozen=True)
+class ImageSettings:
+    """What to do with each particle image, in this order: cut, rescale, window, normalise, invert.
+
+    Sizes are in pixels and even; `box_size` counts micrograph pixels. `background_radius` None
+    switches the normalisation off; dust thresholds of 0 or less switch dust removal off.
+    `relion_window` crops about ``box_size // 2`` after rescaling, as RELION does, instead of about
+    the centre of the rescaled image.
+    """
+
+    box_size: int
+    rescaled_size: int | None = None
+    windowed_size: int | None = None
+    relion_window: bool = False
+    background_radius: int | None = None
+    subtract_plane: bool = True
+    white_dust: float = -1.0
+    black_dust: float = -1.0
+    invert_contrast: bool = False
+    background: Background | None = field(init=False, default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.background_radius is not None:
+            background = make_background(self.output_size, self.background_radius)
+            object.__setattr__(self, "background", background)
+
+    @property
+    def output_size(self) -> int:
+        """Edge of the finished images [px]."""
+        return self.windowed_size or self.rescaled_size or self.box_size
+
+    def output_pixel_size(self, micrograph_pixel_size: float) -> float:
+        """Pixel size of the finished images [Å]."""
+        if self.rescaled_size is None:
+            return micrograph_pixel_size
+        return micrograph_pixel_size * self.box_size / self.rescaled_size
+
+
+@dataclass
+class StackStatistics:
+    """Statistics of a stack, gathered while it is made; `mean` and `rms` average over images."""
+
+    n_images: int = 0
+    minimum: float = np.inf
+    maximum: float = -np.inf
+    sum_of_means: float = 0.0
+    sum_of_variances: float = 0.0
+    n_constant: int = 0
+    n_dust_pixels: int = 0
+
+    def add(self, images: npt.NDArray[np.float32]) -> None:
+        """Take a batch of images into account."""
+        flat = images.reshape(len(images), -1)
+        means = flat.mean(axis=1, dtype=np.float64)
+        powers = np.einsum("ij,ij->i", flat, flat, dtype=np.float64) / flat.shape[1]
+        self.n_images += len(images)
+        self.minimum = min(self.minimum, float(flat.min()))
+        self.maximum = max(self.maximum, float(flat.max()))
+        self.sum_of_means += float(means.sum())
+        self.sum_of_variances += float(np.maximum(powers - means**2, 0.0).sum())
+
+    @property
+    def mean(self) -> float:
+        """Average of the image means."""
+        return self.sum_of_means / self.n_images
+
+    @property
+    def rms(self) -> float:
+        """Square root of the average variance of the images."""
+        return float(np.sqrt(self.sum_of_variances / self.n_images))
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether no image had a pixel that is not a number or infinite."""
+        return bool(np.isfinite(self.sum_of_means + self.sum_of_variances))
+
+
+def extract_images(
+    micrograph: npt.NDArray[Any],
+    coordinates: npt.NDArray[np.float64],
+    settings: ImageSettings,
+    statistics: StackStatistics,
+    *,
+    seed: tuple[int, ...] = (0,),
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Make the particle images of one micrograph, batch by batch.
+
+    Parameters
+    ----------
+    micrograph : ndarray, shape (ny, nx)
+        Any real type.
+    coordinates : ndarray, shape (n, 2)
+        Centres x, y [px]; no window may lie completely outside.
+    settings : ImageSettings
+    statistics : StackStatistics
+        Updated with every batch that is delivered.
+    seed : tuple of int
+        Identifies the micrograph; with the particle's number it keys the noise that replaces dust.
+
+    Yields
+    ------
+    images : ndarray, shape (k, size, size), float32
+        The next `k` particles, ``size = settings.output_size``.
+    """
+    corners = window_corners(coordinates, settings.box_size)
+    step = max(1, _BATCH_BYTES // (4 * settings.box_size**2))
+    for start in range(0, len(corners), step):
+        batch = corners[start : start + step]
+        # pixels that are not finite show in the statistics, where the caller looks for them
+        with np.errstate(invalid="ignore", over="ignore"):
+            images = cut_windows(micrograph, batch, settings.box_size)
+            images = _change_box(images, settings)
+            _change_greys(images, settings, statistics, (*seed, start))
+            statistics.add(images)
+        yield images
+
+
+def _change_box(
+    images: npt.NDArray[np.float32], settings: ImageSettings
+) -> npt.NDArray[np.float32]:
+    pads = (settings.windowed_size or 0) > (settings.rescaled_size or settings.box_size)
+    if settings.background is not None and settings.subtract_plane and not pads:
+        # the normalisation removes the grey level; without it single precision goes further
+        images -= images.mean(axis=(1, 2), keepdims=True, dtype=np.float64).astype(np.float32)
+    if settings.rescaled_size is not None:
+        images = rescale_images(images, settings.rescaled_size)
+    if settings.windowed_size is not None:
+        old = settings.box_size if settings.relion_window else images.shape[-1]
+        images = window_about(images, settings.windowed_size, old // 2)
+    return images
+
+
+def _change_greys(
+    images: npt.NDArray[np.float32],
+    settings: ImageSettings,
+    statistics: StackStatistics,
+    seed: tuple[int, ...],
+) -> None:
+    background = settings.background
+    if background is not None:
+        if settings.white_dust > 0 or settings.black_dust > 0:
+            first = seed[-1]
+            statistics.n_dust_pixels += remove_dust(
+                images,
+                background,
+                white=settings.white_dust,
+                black=settings.black_dust,
+                generators=[
+                    np.random.default_rng((*seed[:-1], first + i)) for i in range(len(images))
+                ],
+            )
+        is_constant = normalise_images(images, background, subtract_plane=settings.subtract_plane)
+        statistics.n_constant += int(is_constant.sum())
+    if settings.invert_contrast:
+        np.negative(images, out=images)

@@ -1,0 +1,150 @@
+"""Bring the background of particle images to mean 0 and standard deviation 1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Background", "make_background", "normalise_images", "remove_dust"]
+
+_ABSOLUTE_FLOOR = 1e-10  # below this standard deviation the background counts as constant
+_RELATIVE_FLOOR = 1e-7  # the same relative to the range of the background: float32 rounding
+_CANCELLED = 1e-8  # share of the power that a difference of squares in float64 still resolves
+
+
+@dataclass(frozen=True)
+class Background:
+    """The pixels outside a circle, and what is needed to fit a plane through them.
+
+    `pixels` (n_background,) are flat indices into an image of edge `box_size`; `basis`
+    (n_background, 3) holds 1, x, y of each, from the image origin in units of half a box;
+    `inverse_normal` (3, 3) is the inverse of ``basis.T @ basis``.
+    """
+
+    box_size: int
+    pixels: npt.NDArray[np.int64]
+    basis: npt.NDArray[np.float64]
+    inverse_normal: npt.NDArray[np.float64]
+
+    def values(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Return the background pixels of each image, shape (n, n_background)."""
+        return images.reshape(len(images), -1).take(self.pixels, axis=1).astype(np.float64)
+
+
+def make_background(box_size: int, radius: int) -> Background:
+    """Describe the background: pixels further than `radius` [px] from the image origin.
+
+    Raises
+    ------
+    ValueError
+        If the circle does not fit into the box or leaves no background.
+    """
+    if radius < 0 or 2 * radius > box_size:
+        raise ValueError(
+            f"a background circle of radius {radius} px does not fit into a box of {box_size} px"
+        )
+    axis = np.arange(box_size) - box_size // 2
+    pixels = np.flatnonzero(axis[:, None] ** 2 + axis**2 > radius**2)
+    if len(pixels) == 0:
+        raise ValueError(
+            f"no background pixels outside a radius of {radius} px in a box of {box_size} px"
+        )
+    y, x = axis[pixels // box_size], axis[pixels % box_size]
+    basis = np.stack((np.ones(len(pixels)), x / (box_size / 2), y / (box_size / 2)), axis=1)
+    # the pseudo-inverse serves tiny boxes whose background does not define a plane
+    inverse_normal = np.linalg.pinv(basis.T @ basis).astype(np.float64, copy=False)
+    return Background(box_size, pixels, basis, inverse_normal)
+
+
+def remove_dust(
+    images: npt.NDArray[np.float32],
+    background: Background,
+    *,
+    white: float,
+    black: float,
+    generators: Sequence[np.random.Generator],
+) -> int:
+    """Replace outlying pixels by Gaussian noise with the statistics of the background, in place.
+
+    Parameters
+    ----------
+    images : ndarray, shape (n, box, box), float32
+    background : Background
+    white, black : float
+        Thresholds in standard deviations of the background; 0 or less switches a side off.
+    generators : sequence of numpy Generator, length n
+        Random stream of each particle.
+
+    Returns
+    -------
+    n_replaced : int
+        Number of pixels replaced in all images.
+    """
+    n_replaced = 0
+    values = background.values(images)
+    means, deviations = values.mean(axis=1), values.std(axis=1)
+    for image, mean, deviation, generator in zip(
+        images, means, deviations, generators, strict=True
+    ):
+        for threshold, sign in ((white, 1.0), (black, -1.0)):
+            if threshold <= 0:
+                continue
+            dust = sign * (image - mean) > threshold * deviation
+            count = int(np.count_nonzero(dust))
+            image[dust] = generator.normal(mean, deviation, count)
+            n_replaced += count
+    return n_replaced
+
+
+def normalise_images(
+    images: npt.NDArray[np.float32], background: Background, *, subtract_plane: bool = True
+) -> npt.NDArray[np.bool_]:
+    """Subtract a plane (or the mean) and divide by the standard deviation, in place.
+
+    Both are measured in the background, in double precision, and applied to all pixels.
+
+    Parameters
+    ----------
+    images : ndarray, shape (n, box, box), float32
+    background : Background
+    subtract_plane : bool
+        Fit and subtract a least-squares plane; otherwise only the mean is subtracted.
+
+    Returns
+    -------
+    is_constant : ndarray, shape (n,), bool
+        Images whose background does not vary; they are not divided.
+    """
+    size, n_pixels = background.box_size, len(background.pixels)
+    values = background.values(images)  # (n, n_background)
+    sums = values @ background.basis  # (n, 3)
+    powers = np.einsum("ij,ij->i", values, values)
+    if subtract_plane:
+        coefficients = sums @ background.inverse_normal  # (n, 3)
+    else:
+        coefficients = np.zeros((len(images), 3))
+        coefficients[:, 0] = sums[:, 0] / n_pixels
+    variances = (powers - np.einsum("ij,ij->i", sums, coefficients)) / n_pixels
+    # where the difference of squares cancels, look at the residuals themselves
+    for i in np.flatnonzero(variances <= _CANCELLED * powers / n_pixels):
+        variances[i] = np.var(values[i] - background.basis @ coefficients[i])
+
+    deviations = np.sqrt(variances)
+    ranges = np.ptp(values, axis=1)
+    is_constant: npt.NDArray[np.bool_] = deviations <= np.maximum(
+        _ABSOLUTE_FLOOR, _RELATIVE_FLOOR * ranges
+    )
+    if not subtract_plane:
+        coefficients[is_constant] = 0.0
+    scales = 1.0 / np.where(is_constant, 1.0, deviations)
+
+    axis = (np.arange(size) - size // 2) / (size / 2)
+    along_x = coefficients[:, :1] + coefficients[:, 1:2] * axis  # (n, box)
+    along_y = coefficients[:, 2:] * axis  # (n, box)
+    images -= along_x[:, None, :].astype(np.float32)
+    images -= along_y[:, :, None].astype(np.float32)
+    images *= scales[:, None, None].astype(np.float32)
+    return is_constant

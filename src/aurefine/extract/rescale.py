@@ -1,0 +1,84 @@
+"""Change the box of particle images: resample by Fourier crop or pad, or cut about a centre."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import fft
+
+from aurefine.fourier.resize import crop_transform, fourier_resize_images
+from aurefine.fourier.transforms import irfft_images
+
+__all__ = ["rescale_images", "window_about"]
+
+
+def rescale_images(images: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
+    """Resample square images to another box by cropping or padding their Fourier transforms.
+
+    Parameters
+    ----------
+    images : ndarray, shape (n, box, box), float32
+        `box` is even.
+    size : int
+        New box size [px], even; the pixel size becomes ``pixel_size * box / size``.
+
+    Returns
+    -------
+    rescaled : ndarray, shape (n, size, size), float32
+        Pixel 0 stays at pixel 0 and grey values are kept.
+
+    Raises
+    ------
+    ValueError
+        If a box is not even or the images are not square.
+    """
+    box = images.shape[-1]
+    if images.ndim != 3 or images.shape[1] != box or box % 2 or size % 2 or size < 2:
+        raise ValueError(f"expected even square images and size: {images.shape}, {size}")
+    if size == box:
+        return images
+    # The mean goes around the transform, so that single precision serves any grey level.
+    mean = images.mean(axis=(1, 2), keepdims=True, dtype=np.float64).astype(np.float32)
+    centred = images - mean  # (n, box, box)
+    if size < box:
+        resampled = _crop(centred, size)
+    else:
+        resampled = fourier_resize_images(centred, size).astype(np.float32, copy=False)
+    resampled += mean
+    return resampled
+
+
+def _crop(images: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
+    """Do what `fourier_resize_images` does, without transforming columns that are dropped."""
+    columns = fft.rfft(images, axis=2)[:, :, : size // 2 + 1]  # (n, box, size // 2 + 1)
+    cropped = crop_transform(fft.fft(columns, axis=1), size, 2)  # (n, size, size // 2 + 1)
+    resampled = irfft_images(cropped, size)
+    resampled *= np.float32((size / images.shape[-1]) ** 2)
+    return resampled.astype(np.float32, copy=False)
+
+
+def window_about(
+    images: npt.NDArray[np.float32], size: int, centre: int
+) -> npt.NDArray[np.float32]:
+    """Crop images, or pad them with zeros, about a pixel.
+
+    Parameters
+    ----------
+    images : ndarray, shape (n, box, box), float32
+    size : int
+        New box size [px].
+    centre : int
+        Index in the old box, on both axes, that becomes ``size // 2``.
+
+    Returns
+    -------
+    windowed : ndarray, shape (n, size, size), float32
+    """
+    n, box, _ = images.shape
+    first = centre - size // 2
+    start, stop = max(first, 0), min(first + size, box)
+    windowed = np.zeros((n, size, size), dtype=np.float32)
+    if start < stop:
+        inside = slice(start - first, stop - first)
+        windowed[:, inside, inside] = images[:, start:stop, start:stop]
+    return windowed

@@ -1,0 +1,84 @@
+"""The chain of operations on particle images."""
+
+import numpy as np
+import pytest
+
+from aurefine.extract.images import ImageSettings, StackStatistics, extract_images
+
+RNG = np.random.default_rng(5)
+MICROGRAPH = RNG.normal(100, 10, (120, 140)).astype(np.float32)
+COORDINATES = RNG.uniform(0, 120, (7, 2))
+
+
+def _run(settings, micrograph=MICROGRAPH, seed=(0,)):
+    statistics = StackStatistics()
+    batches = list(extract_images(micrograph, COORDINATES, settings, statistics, seed=seed))
+    return np.concatenate(batches), statistics
+
+
+def test_raw_windows_are_the_pixels_of_the_micrograph():
+    images, _ = _run(ImageSettings(16))
+    x, y = np.trunc(COORDINATES[3]).astype(int)
+    assert images.shape == (7, 16, 16)
+    assert images[3, 8, 8] == MICROGRAPH[y, x]
+
+
+def test_inversion_changes_the_sign_of_everything():
+    plain, _ = _run(ImageSettings(16, 12, background_radius=4))
+    inverted, _ = _run(ImageSettings(16, 12, background_radius=4, invert_contrast=True))
+    np.testing.assert_array_equal(inverted, -plain)
+
+
+def test_normalised_images_do_not_depend_on_grey_level_and_contrast():
+    settings = ImageSettings(16, 12, background_radius=4)
+    images, _ = _run(settings)
+    changed, _ = _run(settings, micrograph=(MICROGRAPH * 8 + 4096).astype(np.float32))
+    # 8 * 100 + 4096 is rounded to 2**-11, a deviation is 80
+    np.testing.assert_allclose(images, changed, atol=1e-4)
+
+
+def test_statistics_describe_the_whole_stack():
+    images, statistics = _run(ImageSettings(16))
+    assert statistics.n_images == 7
+    assert statistics.minimum == images.min()
+    assert statistics.maximum == images.max()
+    assert statistics.mean == pytest.approx(images.mean(dtype=np.float64))
+    assert statistics.rms == pytest.approx(np.sqrt(images.var(axis=(1, 2)).mean()), rel=1e-4)
+
+
+def test_pixels_that_are_not_numbers_show_in_the_statistics():
+    micrograph = MICROGRAPH.copy()
+    x, y = np.trunc(COORDINATES[2]).astype(int)
+    micrograph[y, x] = np.nan
+    _, statistics = _run(ImageSettings(16, 12, background_radius=4), micrograph=micrograph)
+    assert not statistics.is_finite
+
+
+def test_output_size_and_pixel_size():
+    assert ImageSettings(360, 256).output_size == 256
+    assert ImageSettings(360, 256).output_pixel_size(0.885) == pytest.approx(1.24453125)
+    assert ImageSettings(32, 24, 16).output_size == 16
+    assert ImageSettings(32, windowed_size=24).output_pixel_size(0.885) == 0.885
+
+
+def test_window_after_rescaling_keeps_the_particle_centred():
+    y, x = np.mgrid[:140, :140]
+    micrograph = np.exp(-((x - 70) ** 2 + (y - 70) ** 2) / 20).astype(np.float32)
+    for relion_window, peak in ((False, 8), (True, 4)):
+        settings = ImageSettings(32, 24, 16, relion_window=relion_window)
+        image = next(
+            extract_images(micrograph, np.array([[70.0, 70.0]]), settings, StackStatistics())
+        )[0]
+        assert np.unravel_index(image.argmax(), image.shape) == (peak, peak)
+
+
+def test_dust_noise_depends_on_seed_and_particle_only():
+    micrograph = MICROGRAPH.copy()
+    micrograph[::7, ::7] = 500
+    settings = ImageSettings(16, background_radius=4, white_dust=3)
+    first, statistics = _run(settings, micrograph=micrograph, seed=(1, 2))
+    again, _ = _run(settings, micrograph=micrograph, seed=(1, 2))
+    other, _ = _run(settings, micrograph=micrograph, seed=(1, 3))
+    assert statistics.n_dust_pixels > 0
+    np.testing.assert_array_equal(first, again)
+    assert np.any(first != other)
