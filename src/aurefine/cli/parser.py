@@ -15,6 +15,22 @@ __all__ = ["OptionParser", "build_parser", "given_values", "notes_of"]
 _IGNORED_TAB = "Accepted for compatibility, without effect"
 
 
+class _HelpFormatter(argparse.HelpFormatter):
+    """Help pages that show each flag as RELION spells it and the readable forms with dashes."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=34, width=98)
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not action.option_strings:
+            return super()._format_action_invocation(action)
+        first, *others = action.option_strings
+        twins = {"--" + first[2:].replace("_", "-")} - {first}
+        names = [first, *(name for name in others if "_" not in name and name not in twins)]
+        value = f" {action.metavar}" if action.nargs != 0 and action.metavar else ""
+        return ", ".join(names) + value
+
+
 class OptionParser(argparse.ArgumentParser):
     """An argument parser that raises `OptionError` instead of leaving the program."""
 
@@ -99,7 +115,8 @@ def build_parser(options: Iterable[Option], prog: str, description: str) -> Opti
         description=description,
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=34, width=98),
+        formatter_class=_HelpFormatter,
+        usage=f"{prog} [OPTIONS]",
     )
     parser.options = tuple(options)
     groups: dict[str, Any] = {}

@@ -1,0 +1,146 @@
+"""The program `aurefine`: find the command, run it, turn failures into exit codes."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aurefine.errors import AurefineError, OptionError
+
+__all__ = ["COMMANDS", "Command", "entry_point", "program_version", "run_command"]
+
+EXIT_FAILURE = 1
+EXIT_ABORTED = 2
+EXIT_INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: the module with its `run(argv)`, and a line for the help page."""
+
+    name: str
+    module: str
+    summary: str
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("refine", "aurefine.cli.refine", "3D auto-refine: particles and a map to a better map"),
+    Command("simulate", "aurefine.cli.simulate", "make particle images from atoms or a map"),
+    Command("extract", "aurefine.cli.extract", "extract particles from micrographs"),
+    Command("image-handler", "aurefine.cli.image_handler", "rescale, filter and combine images"),
+    Command("mask", "aurefine.cli.mask", "make a mask from a map"),
+    Command("postprocess", "aurefine.cli.postprocess", "mask and sharpen two half maps"),
+    Command("relion-shims", "aurefine.cli.relion_shims", "write scripts named relion_refine, ..."),
+    Command("doctor", "aurefine.cli.doctor", "show versions, cores, memory and speed"),
+    Command("version", "aurefine.cli.version", "show the version"),
+)
+
+
+def entry_point() -> None:
+    """Run the command line of this process and leave with its exit code."""
+    sys.exit(run_command(sys.argv[1:]))
+
+
+def run_command(argv: Sequence[str]) -> int:
+    """Run one command line.
+
+    Parameters
+    ----------
+    argv : sequence of str
+        Without the program name.
+
+    Returns
+    -------
+    exit_code : int
+        0 success, 1 failure, 2 abort asked for by the user through the job directory, 130 Ctrl-C.
+        Failures leave one message on the standard error; with ``--debug``, or AUREFINE_DEBUG=1
+        in the environment, also the place in the program.
+    """
+    arguments = list(argv)
+    try:
+        return _dispatch(arguments)
+    except KeyboardInterrupt:
+        _report("interrupted; the last complete iteration can be continued.", arguments)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # the reader of the output has gone (e.g. `| head`): nobody is left to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILURE
+    except AurefineError as error:
+        _report(str(error), arguments)
+    except MemoryError as error:
+        _report(
+            f"out of memory ({error or 'no details'}). Use --pad 1, a smaller box, fewer threads "
+            "or a machine with more memory.",
+            arguments,
+        )
+    except OSError as error:
+        _report(_describe_os_error(error), arguments)
+    except Exception as error:
+        _report(
+            f"unexpected {type(error).__name__}: {error}. This is a defect of aurefine; run again "
+            "with --debug and report the output.",
+            arguments,
+        )
+    return EXIT_FAILURE
+
+
+def program_version() -> str:
+    """Return the version of the installed package."""
+    try:
+        return importlib.metadata.version("aurefine")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        sys.stdout.write(_help_page())
+        return 0
+    name, rest = arguments[0], arguments[1:]
+    if name == "--version":
+        name = "version"
+    for command in COMMANDS:
+        if command.name == name and _exists(command):
+            run = importlib.import_module(command.module).run
+            return int(run(rest))
+    raise OptionError(f"aurefine: there is no command '{name}'; 'aurefine --help' lists them.")
+
+
+def _exists(command: Command) -> bool:
+    return importlib.util.find_spec(command.module) is not None
+
+
+def _help_page() -> str:
+    lines = [
+        "usage: aurefine COMMAND [OPTIONS]",
+        "",
+        "Fully automatic 3D refinement of cryo-EM particle images.",
+        "",
+        "commands:",
+    ]
+    lines += [f"  {c.name:<15} {c.summary}" for c in COMMANDS if _exists(c)]
+    lines += ["", "'aurefine COMMAND --help' shows the options of a command.", ""]
+    return "\n".join(lines)
+
+
+def _describe_os_error(error: OSError) -> str:
+    name = f"{error.filename}: " if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{name}the disk is full. Free some space, then go on with --continue."
+    return f"{name}{error.strerror or error}."
+
+
+def _report(message: str, arguments: Sequence[str]) -> None:
+    sys.stdout.flush()
+    sys.stderr.write(f"aurefine: error: {message}\n")
+    if "--debug" in arguments or os.environ.get("AUREFINE_DEBUG", "0") not in ("", "0"):
+        sys.stderr.write(traceback.format_exc())
+    sys.stderr.flush()
