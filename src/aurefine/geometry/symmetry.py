@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aurefine.errors import OptionError
-from aurefine.geometry.euler import angles_from_direction
+from aurefine.geometry.euler import angles_from_direction, direction_from_angles
 
 __all__ = [
     "PointGroup",
@@ -35,15 +35,13 @@ _GOLDEN = (1.0 + np.sqrt(5.0)) / 2.0
 # 2-, 5- and 3-fold axis of the standard setting I2; the others are rotated copies
 _I2_AXES = ((0.0, 0.0, 1.0), (1.0, 0.0, _GOLDEN), (0.0, 1.0, _GOLDEN**2))
 
-# corners of the asymmetric units, all on symmetry axes: three 3-folds; a 4-fold and two
-# 3-folds; two 5-folds and a 3-fold
+# corners of the asymmetric units, all on symmetry axes: three 3-folds; a 4-fold and two 3-folds
 _T_CORNERS = (
     (0.0, 0.0, 1.0),
     (0.0, np.sqrt(8.0), -1.0),
     (-np.sqrt(6.0), np.sqrt(2.0), 1.0),
 )
 _O_CORNERS = ((0.0, 0.0, 1.0), (1.0, 1.0, 1.0), (-1.0, 1.0, 1.0))
-_I2_CORNERS = ((1.0, 0.0, _GOLDEN), (-1.0, 0.0, _GOLDEN), (0.0, 1.0, _GOLDEN**2))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,7 +109,7 @@ def _build_group(name: str) -> PointGroup:
         turn = _icosahedral_setting(name)
         axes = np.asarray(_I2_AXES) @ turn.T
         operators = _closure([_rotation(axis, n) for axis, n in zip(axes, (2, 5, 3), strict=True)])
-        return _freeze(name, operators, _triangle_normals(np.asarray(_I2_CORNERS) @ turn.T))
+        return _freeze(name, operators, _triangle_normals(_icosahedral_corners(name, turn)))
     raise _refusal(name)
 
 
@@ -156,6 +154,18 @@ def _icosahedral_setting(name: str) -> Float:
     turn_y = {"I1": 0.5 * np.pi, "I3": -to_five_fold, "I4": to_five_fold}.get(name, 0.0)
     c, s = np.cos(turn_y), np.sin(turn_y)
     return np.array([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
+
+
+def _icosahedral_corners(name: str, turn: Float) -> Float:
+    """Two 5-fold axes and the 3-fold axis between them: the unit that RELION searches."""
+    if name == "I1":
+        return np.array([(-_GOLDEN, 0.0, 1.0), (-_GOLDEN, 0.0, -1.0), (-(_GOLDEN**2), 1.0, 0.0)])
+    if name == "I4":
+        five_folds = direction_from_angles((144.0, -144.0), np.rad2deg(np.arctan(2.0)))
+        third = direction_from_angles(180.0, 180.0 - np.rad2deg(np.arctan(2.0)))
+        return np.stack([*five_folds, five_folds.sum(axis=0) + third])
+    corners: Float = np.array([_I2_AXES[1], (-1.0, 0.0, _GOLDEN), _I2_AXES[2]]) @ turn.T
+    return corners
 
 
 def _triangle_normals(corners: npt.ArrayLike) -> Float:
