@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from aurefine.errors import StarError
@@ -242,7 +243,7 @@ def _typed_column(
         return pd.Series(_text(joined).split("\n"), dtype=object)
     if column and _PLAIN_NUMBERS.fullmatch(joined):
         with contextlib.suppress(ValueError, OverflowError):
-            array = np.array(column).astype(column_type)
+            array: npt.NDArray[Any] = np.array(column).astype(column_type)
             if column_type is np.int64 or np.isfinite(array).all():
                 return pd.Series(array)
     cells: list[Any] = []
