@@ -110,9 +110,8 @@ def _parse_real(label: str, raw: bytes) -> float:
         if may_be_infinite(label) and np.isinf(float(raw)):
             return float(raw)
         if may_be_undefined(label):
-            _log.warning("%s: value %s is read as 0", label, _text(raw))
             return 0.0
-    raise ValueError(f"{label} must be a finite number, found {_text(raw)!r}")
+    raise ValueError(f"must be a finite number, found {_text(raw)!r}")
 
 
 def _parse_integer(raw: bytes) -> int:
@@ -216,6 +215,8 @@ def _read_any_rows(region: bytes, labels: Sequence[str], place: Place) -> Iterat
                 row = _WORD.findall(line)
             if not row:  # a comment, or the end of the last line
                 continue
+            if len(row) < len(labels) <= 2 and _column_type(labels[-1]) is object:
+                row.append(b"")  # RELION allows it for lists of pairs
             if len(row) != len(labels):
                 raise place.error(
                     f"{len(row)} values for {len(labels)} columns. Values that hold blanks must"
@@ -253,4 +254,9 @@ def _typed_column(
         except ValueError as error:
             message = f"column {label}: {error}. Correct the value or remove the row."
             raise place.error(message, index) from None
+    if may_be_undefined(label):
+        n_undefined = sum(_UNDEFINED.fullmatch(raw) is not None for raw in column)
+        if n_undefined:
+            text = "%s: data_%s, column %s: %d undefined values are read as 0"
+            _log.warning(text, place.path, place.block, label, n_undefined)
     return pd.Series(cells, dtype=column_type)

@@ -223,8 +223,8 @@ def read_image(path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
     Parameters
     ----------
     path : path-like
-        MRC file with one section (a suffix ``:mrc`` is ignored), ``N@stack.mrcs``, or a TIFF file
-        with one page.
+        MRC file with one section (a suffix ``:mrc`` is ignored), ``N@stack.mrcs``, or a TIFF file,
+        whose last row becomes the first, as in RELION.
 
     Returns
     -------
@@ -252,7 +252,8 @@ def read_image(path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
         )
     if not 1 <= number <= header.nz:
         raise MrcError(f"{name}: there is no image {number}; the stack has {header.nz}.")
-    return decode_pixels(header, map_pixels(header)[number - 1 : number])[0]
+    pixels = decode_pixels(header, map_pixels(header)[number - 1 : number])
+    return pixels.reshape(header.ny, header.nx)
 
 
 def _read_tiff(name: str) -> npt.NDArray[np.float32]:
@@ -265,8 +266,8 @@ def _read_tiff(name: str) -> npt.NDArray[np.float32]:
         raise MrcError(f"{name}: can not read the TIFF file: {error}.") from error
     if pixels.ndim != 2:
         raise MrcError(f"{name}: expected a grey image, found an array of shape {pixels.shape}.")
-    image: npt.NDArray[np.float32] = pixels.astype(np.float32)
-    return image
+    # MRC files begin with the bottom row, TIFF files with the top one
+    return np.array(pixels[::-1], dtype=np.float32, order="C")
 
 
 def check_finite(data: npt.NDArray[np.floating], name: str) -> None:
