@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aurefine.extract.images import ImageSettings, StackStatistics, extract_images
+from aurefine.extract.images import ImageCounts, ImageSettings, extract_images
 
 RNG = np.random.default_rng(5)
 MICROGRAPH = RNG.normal(100, 10, (120, 140)).astype(np.float32)
@@ -11,9 +11,9 @@ COORDINATES = RNG.uniform(0, 120, (7, 2))
 
 
 def _run(settings, micrograph=MICROGRAPH, seed=(0,)):
-    statistics = StackStatistics()
-    batches = list(extract_images(micrograph, COORDINATES, settings, statistics, seed=seed))
-    return np.concatenate(batches), statistics
+    counts = ImageCounts()
+    batches = list(extract_images(micrograph, COORDINATES, settings, counts, seed=seed))
+    return np.concatenate(batches), counts
 
 
 def test_raw_windows_are_the_pixels_of_the_micrograph():
@@ -37,21 +37,12 @@ def test_normalised_images_do_not_depend_on_grey_level_and_contrast():
     np.testing.assert_allclose(images, changed, atol=1e-4)
 
 
-def test_statistics_describe_the_whole_stack():
-    images, statistics = _run(ImageSettings(16))
-    assert statistics.n_images == 7
-    assert statistics.minimum == images.min()
-    assert statistics.maximum == images.max()
-    assert statistics.mean == pytest.approx(images.mean(dtype=np.float64))
-    assert statistics.rms == pytest.approx(np.sqrt(images.var(axis=(1, 2)).mean()), rel=1e-4)
-
-
-def test_pixels_that_are_not_numbers_show_in_the_statistics():
+def test_pixels_that_are_not_numbers_spoil_the_whole_image():
     micrograph = MICROGRAPH.copy()
     x, y = np.trunc(COORDINATES[2]).astype(int)
     micrograph[y, x] = np.nan
-    _, statistics = _run(ImageSettings(16, 12, background_radius=4), micrograph=micrograph)
-    assert not statistics.is_finite
+    images, _ = _run(ImageSettings(16, 12, background_radius=4), micrograph=micrograph)
+    assert not np.isfinite(images[2]).any()
 
 
 def test_output_size_and_pixel_size():
@@ -66,9 +57,9 @@ def test_window_after_rescaling_keeps_the_particle_centred():
     micrograph = np.exp(-((x - 70) ** 2 + (y - 70) ** 2) / 20).astype(np.float32)
     for relion_window, peak in ((False, 8), (True, 4)):
         settings = ImageSettings(32, 24, 16, relion_window=relion_window)
-        image = next(
-            extract_images(micrograph, np.array([[70.0, 70.0]]), settings, StackStatistics())
-        )[0]
+        image = next(extract_images(micrograph, np.array([[70.0, 70.0]]), settings, ImageCounts()))[
+            0
+        ]
         assert np.unravel_index(image.argmax(), image.shape) == (peak, peak)
 
 
@@ -76,9 +67,9 @@ def test_dust_noise_depends_on_seed_and_particle_only():
     micrograph = MICROGRAPH.copy()
     micrograph[::7, ::7] = 500
     settings = ImageSettings(16, background_radius=4, white_dust=3)
-    first, statistics = _run(settings, micrograph=micrograph, seed=(1, 2))
+    first, counts = _run(settings, micrograph=micrograph, seed=(1, 2))
     again, _ = _run(settings, micrograph=micrograph, seed=(1, 2))
     other, _ = _run(settings, micrograph=micrograph, seed=(1, 3))
-    assert statistics.n_dust_pixels > 0
+    assert counts.n_dust_pixels > 0
     np.testing.assert_array_equal(first, again)
     assert np.any(first != other)

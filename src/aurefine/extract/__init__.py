@@ -1,7 +1,7 @@
 """Extraction of particles from micrographs."""
 
 from aurefine.extract.coordinates import Recentring, project_point, recentre_particles
-from aurefine.extract.images import ImageSettings, StackStatistics, extract_images
+from aurefine.extract.images import ImageCounts, ImageSettings, extract_images
 from aurefine.extract.normalise import (
     Background,
     make_background,
@@ -18,9 +18,9 @@ from aurefine.extract.window import (
 
 __all__ = [
     "Background",
+    "ImageCounts",
     "ImageSettings",
     "Recentring",
-    "StackStatistics",
     "cut_windows",
     "extract_images",
     "make_background",

@@ -13,7 +13,7 @@ from aurefine.extract.normalise import Background, make_background, normalise_im
 from aurefine.extract.rescale import rescale_images, window_about
 from aurefine.extract.window import cut_windows, window_corners
 
-__all__ = ["ImageSettings", "StackStatistics", "extract_images"]
+__all__ = ["ImageCounts", "ImageSettings", "extract_images"]
 
 # Windows [bytes] that are worked on together: few enough to stay in the processor's cache
 _BATCH_BYTES = 2 * 1024**2
@@ -58,49 +58,18 @@ class ImageSettings:
 
 
 @dataclass
-class StackStatistics:
-    """Statistics of a stack, gathered while it is made; `mean` and `rms` average over images."""
+class ImageCounts:
+    """What was noticed while images were made."""
 
-    n_images: int = 0
-    minimum: float = np.inf
-    maximum: float = -np.inf
-    sum_of_means: float = 0.0
-    sum_of_variances: float = 0.0
-    n_constant: int = 0
-    n_dust_pixels: int = 0
-
-    def add(self, images: npt.NDArray[np.float32]) -> None:
-        """Take a batch of images into account."""
-        flat = images.reshape(len(images), -1)
-        means = flat.mean(axis=1, dtype=np.float64)
-        powers = np.einsum("ij,ij->i", flat, flat, dtype=np.float64) / flat.shape[1]
-        self.n_images += len(images)
-        self.minimum = min(self.minimum, float(flat.min()))
-        self.maximum = max(self.maximum, float(flat.max()))
-        self.sum_of_means += float(means.sum())
-        self.sum_of_variances += float(np.maximum(powers - means**2, 0.0).sum())
-
-    @property
-    def mean(self) -> float:
-        """Average of the image means."""
-        return self.sum_of_means / self.n_images
-
-    @property
-    def rms(self) -> float:
-        """Square root of the average variance of the images."""
-        return float(np.sqrt(self.sum_of_variances / self.n_images))
-
-    @property
-    def is_finite(self) -> bool:
-        """Whether no image had a pixel that is not a number or infinite."""
-        return bool(np.isfinite(self.sum_of_means + self.sum_of_variances))
+    n_constant: int = 0  # images whose background does not vary, so that they were not scaled
+    n_dust_pixels: int = 0  # pixels replaced by noise
 
 
 def extract_images(
     micrograph: npt.NDArray[Any],
     coordinates: npt.NDArray[np.float64],
     settings: ImageSettings,
-    statistics: StackStatistics,
+    counts: ImageCounts,
     *,
     seed: tuple[int, ...] = (0,),
 ) -> Iterator[npt.NDArray[np.float32]]:
@@ -113,7 +82,7 @@ def extract_images(
     coordinates : ndarray, shape (n, 2)
         Centres x, y [px]; no window may lie completely outside.
     settings : ImageSettings
-    statistics : StackStatistics
+    counts : ImageCounts
         Updated with every batch that is delivered.
     seed : tuple of int
         Identifies the micrograph; with the particle's number it keys the noise that replaces dust.
@@ -127,12 +96,11 @@ def extract_images(
     step = max(1, _BATCH_BYTES // (4 * settings.box_size**2))
     for start in range(0, len(corners), step):
         batch = corners[start : start + step]
-        # pixels that are not finite show in the statistics, where the caller looks for them
+        # pixels that are not finite make the whole image so, and the caller finds it
         with np.errstate(invalid="ignore", over="ignore"):
             images = cut_windows(micrograph, batch, settings.box_size)
             images = _change_box(images, settings)
-            _change_greys(images, settings, statistics, (*seed, start))
-            statistics.add(images)
+            _change_greys(images, settings, counts, (*seed, start))
         yield images
 
 
@@ -154,14 +122,14 @@ def _change_box(
 def _change_greys(
     images: npt.NDArray[np.float32],
     settings: ImageSettings,
-    statistics: StackStatistics,
+    counts: ImageCounts,
     seed: tuple[int, ...],
 ) -> None:
     background = settings.background
     if background is not None:
         if settings.white_dust > 0 or settings.black_dust > 0:
             first = seed[-1]
-            statistics.n_dust_pixels += remove_dust(
+            counts.n_dust_pixels += remove_dust(
                 images,
                 background,
                 white=settings.white_dust,
@@ -171,6 +139,6 @@ def _change_greys(
                 ],
             )
         is_constant = normalise_images(images, background, subtract_plane=settings.subtract_plane)
-        statistics.n_constant += int(is_constant.sum())
+        counts.n_constant += int(is_constant.sum())
     if settings.invert_contrast:
         np.negative(images, out=images)

@@ -1,0 +1,178 @@
+"""One micrograph: read it, write the stack of its particles and their STAR file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from aurefine.errors import ImageError, MrcError, OutputError
+from aurefine.extract.images import ImageCounts, extract_images
+from aurefine.extract.window import window_corners, windows_off_micrograph, windows_over_edge
+from aurefine.io.mrc import StackWriter, check_finite, read_image, read_mrc_header
+from aurefine.io.star import write_star
+from aurefine.jobs.extract_options import ExtractSettings
+from aurefine.jobs.extract_rows import MicrographTask
+
+__all__ = ["STAR_VERSIONS", "MicrographResult", "extract_micrograph", "extract_star_name"]
+
+STAR_VERSIONS = {"5.0": 50001, "3.1": 30001}
+_NUMBER_DIGITS = {"5.0": 8, "3.1": 6}
+_PLAIN_MODES = (0, 1, 2, 6, 12)
+
+
+@dataclass(frozen=True)
+class MicrographResult:
+    """What came of one micrograph.
+
+    `is_kept` (n,) marks the rows of the task that were extracted, `image_names` are theirs.
+    `problem` says why the whole micrograph was left out, or is empty.
+    """
+
+    is_kept: npt.NDArray[np.bool_]
+    image_names: tuple[str, ...] = ()
+    n_over_edge: int = 0
+    n_constant: int = 0
+    n_dust_pixels: int = 0
+    problem: str = ""
+
+
+def extract_star_name(task: MicrographTask) -> str:
+    """Return the name of the STAR file that shows that a micrograph is finished."""
+    return f"{task.stem}_extract.star"
+
+
+def extract_micrograph(
+    task: MicrographTask, rows: pd.DataFrame, settings: ExtractSettings
+) -> MicrographResult:
+    """Extract the particles of one micrograph and write their files.
+
+    Parameters
+    ----------
+    task : MicrographTask
+    rows : DataFrame
+        The rows of the task.
+    settings : ExtractSettings
+
+    Returns
+    -------
+    result : MicrographResult
+
+    Raises
+    ------
+    MrcError, ImageError
+        If the micrograph can not be used, unless bad micrographs are skipped; or if a window is
+        outside, unless bad particles are skipped.
+    OutputError
+        If a file can not be written.
+    """
+    coordinates = rows[["rlnCoordinateX", "rlnCoordinateY"]].to_numpy(np.float64)
+    try:
+        micrograph = _read_micrograph(task.name)
+        _check_size(task.name, micrograph, settings.images.box_size)
+        is_kept, n_over_edge = _choose(task, micrograph, coordinates, settings)
+        counts = ImageCounts()
+        if is_kept.any():
+            _make_folder(task.stem)
+            _write_stack(task, micrograph, coordinates[is_kept], settings, counts)
+    except (MrcError, ImageError) as error:
+        if not settings.skip_bad_micrographs or isinstance(error, _OutsideError):
+            raise
+        return MicrographResult(np.zeros(len(rows), dtype=np.bool_), problem=str(error))
+    if not is_kept.any():
+        return MicrographResult(is_kept)
+    digits = _NUMBER_DIGITS[settings.dialect]
+    names = tuple(
+        f"{number:0{digits}d}@{task.stem}.mrcs" for number in range(1, int(is_kept.sum()) + 1)
+    )
+    table = rows[is_kept].assign(rlnImageName=names)
+    write_star(extract_star_name(task), {"images": table}, version=STAR_VERSIONS[settings.dialect])
+    return MicrographResult(is_kept, names, n_over_edge, counts.n_constant, counts.n_dust_pixels)
+
+
+class _OutsideError(ImageError):
+    """A particle whose window has no pixel of the micrograph."""
+
+
+def _read_micrograph(name: str) -> npt.NDArray[Any]:
+    """Read a micrograph in one go, in the number type of the file."""
+    if name.lower().endswith((".tif", ".tiff")):
+        return read_image(name)
+    header = read_mrc_header(name)
+    if header.nz != 1 or header.mode not in _PLAIN_MODES:
+        return read_image(name)
+    try:
+        pixels = np.fromfile(
+            name, dtype=header.dtype, count=header.section_items, offset=header.data_offset
+        )
+    except OSError as error:
+        raise MrcError(f"{name}: can not read the micrograph: {error.strerror}.") from error
+    if len(pixels) < header.section_items:
+        raise MrcError(f"{name}: the file became shorter while it was read.")
+    return pixels.reshape(header.ny, header.nx)
+
+
+def _check_size(name: str, micrograph: npt.NDArray[Any], box_size: int) -> None:
+    ny, nx = micrograph.shape
+    if box_size > min(nx, ny):
+        raise ImageError(
+            f"{name}: a box of {box_size} px (--extract_size) is larger than the micrograph of "
+            f"{nx} x {ny} px."
+        )
+
+
+def _choose(
+    task: MicrographTask,
+    micrograph: npt.NDArray[Any],
+    coordinates: npt.NDArray[np.float64],
+    settings: ExtractSettings,
+) -> tuple[npt.NDArray[np.bool_], int]:
+    """Return which particles to extract, and how many of them reach over the edge."""
+    ny, nx = micrograph.shape
+    box_size = settings.images.box_size
+    corners = window_corners(coordinates, box_size)
+    is_off = windows_off_micrograph(corners, box_size, (ny, nx))
+    if is_off.any() and not settings.skip_bad_particles:
+        x, y = coordinates[is_off][0]
+        raise _OutsideError(
+            f"{task.name}: {int(is_off.sum())} of {len(is_off)} particles lie completely outside "
+            f"the micrograph of {nx} x {ny} px, the first at x = {x:.1f}, y = {y:.1f} px. Check "
+            "that coordinates and pixel sizes belong to this micrograph, or leave such particles "
+            "out with --skip_bad_particles."
+        )
+    is_over = windows_over_edge(corners, box_size, (ny, nx))
+    return ~is_off, int(np.count_nonzero(is_over & ~is_off))
+
+
+def _write_stack(
+    task: MicrographTask,
+    micrograph: npt.NDArray[Any],
+    coordinates: npt.NDArray[np.float64],
+    settings: ExtractSettings,
+    counts: ImageCounts,
+) -> None:
+    images = settings.images
+    with StackWriter(
+        f"{task.stem}.mrcs",
+        len(coordinates),
+        images.output_size,
+        images.output_pixel_size(task.pixel_size),
+        half_precision=settings.float16,
+    ) as writer:
+        for batch in extract_images(micrograph, coordinates, images, counts, seed=(task.number,)):
+            if not np.isfinite(batch.sum(dtype=np.float64)):
+                check_finite(micrograph.astype(np.float32), task.name)
+                raise ImageError(f"{task.name}: the pixel values are too large for this operation.")
+            writer.append(batch)
+
+
+def _make_folder(stem: str) -> None:
+    folder = Path(stem).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: can not make the folder: {error.strerror}.") from error
