@@ -22,7 +22,14 @@ from aurefine.simulate.spreading import (
     spread_2d,
 )
 
-__all__ = ["AtomProjector", "MapProjector", "MapTransform", "Projector", "image_frequencies"]
+__all__ = [
+    "AtomProjector",
+    "MapProjector",
+    "MapTransform",
+    "Projector",
+    "image_frequencies",
+    "resample_map",
+]
 
 _N_GHOST = KERNEL_WIDTH // 2
 
@@ -223,6 +230,54 @@ class MapProjector:
         )
         out *= self._envelope
         return out
+
+
+def resample_map(
+    density: npt.NDArray[np.floating],
+    pixel_size: float,
+    new_box: int,
+    new_pixel_size: float,
+    *,
+    bfactor: float = 0.0,
+) -> npt.NDArray[np.float32]:
+    """Evaluate a map's transform on the frequencies of another box, and transform back.
+
+    Parameters
+    ----------
+    density : ndarray, shape (n, n, n)
+        (z, y, x), centre at index ``n // 2``.
+    pixel_size : float
+        Pixel size [Å].
+    new_box, new_pixel_size : int, float
+        Box [px] and pixel size [Å] of the result; any combination.
+    bfactor : float
+        Blur ``exp(-bfactor * s**2 / 4)`` [Å²].
+
+    Returns
+    -------
+    density : ndarray, shape (new_box, new_box, new_box), float32
+        Its sums along an axis are projections on the scale of `MapProjector`; frequencies beyond
+        the Nyquist sphere of the old map, and the Nyquist planes of the new one, are 0.
+    """
+    n, half = density.shape[0], new_box // 2
+    place = (np.arange(n) - n // 2) * pixel_size
+    frequency = np.fft.fftfreq(new_box, new_pixel_size)
+    frequency[half] = np.inf  # Nyquist: removed below
+    wave = np.exp(-2j * np.pi * np.where(np.isinf(frequency), 0, frequency)[:, None] * place)
+    wave = wave.astype(np.complex64)  # (new_box, n)
+    transform = np.asarray(density, dtype=np.float32) @ wave[: half + 1].T  # (z, y, kx)
+    transform = np.einsum("ky,zyx->zkx", wave, transform, optimize=True)
+    transform = np.einsum("kz,zyx->kyx", wave, transform, optimize=True)
+    sign = (-1.0) ** np.arange(new_box)  # the centre goes to index new_box // 2
+    limit = (0.5 / pixel_size) ** 2
+    f2 = frequency**2
+    for layer in range(new_box):
+        s2 = f2[layer] + f2[:, None] + f2[: half + 1]
+        factor = np.where(s2 <= limit, np.exp(-0.25 * bfactor * np.minimum(s2, limit)), 0.0)
+        factor *= sign[layer] * sign[:, None] * sign[: half + 1]
+        transform[layer] *= factor.astype(np.float32)
+    resampled = scipy.fft.irfftn(transform, s=(new_box,) * 3, overwrite_x=True)
+    return np.asarray(resampled, dtype=np.float32)
 
 
 def _even_nyquist_mask(box: int) -> npt.NDArray[np.float64]:
