@@ -68,7 +68,10 @@ def format_reals(values: npt.ArrayLike) -> list[str]:
 def _format_huge(value: float) -> str:
     digits = 5 if value < 0 else 6
     text = f"{value:12.{digits}e}"
-    return text if len(text) == 12 else f"{value:12.{digits - 1}e}"
+    if len(text) == 12:  # also infinity
+        return text
+    # the shorter mantissa must not round up to a number that does not exist
+    return f"{min(max(value, -1.7976e308), 1.79769e308):12.{digits - 1}e}"
 
 
 def round_like_star(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
