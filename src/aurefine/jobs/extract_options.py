@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from aurefine.errors import OptionError
 from aurefine.extract.coordinates import Recentring
 from aurefine.extract.images import ImageSettings
@@ -92,8 +94,12 @@ def to_extract_settings(given: Mapping[str, Any]) -> ExtractSettings:
         recentring=Recentring(
             reset_offsets=values["reset_offsets"],
             recentre=values["recentre"],
-            point=(values["recentre_x"], values["recentre_y"], values["recentre_z"]),
-            point_pixel_size=point_size if point_size > 0 else None,
+            point=(
+                _single(values["recentre_x"]),
+                _single(values["recentre_y"]),
+                _single(values["recentre_z"]),
+            ),
+            point_pixel_size=_single(point_size) if point_size > 0 else None,
         ),
         bias=(values["bias_x"], values["bias_y"]),
         micrograph_pixel_size=_if_positive(values["micrograph_pixel_size"]),
@@ -101,6 +107,11 @@ def to_extract_settings(given: Mapping[str, Any]) -> ExtractSettings:
         selection_type=values["selection_type"] or None,
         notes=tuple(notes),
     )  # fmt: skip
+
+
+def _single(value: float) -> float:
+    """Round as RELION does when it reads numbers of options: the last printed digit shows it."""
+    return float(np.float32(value))
 
 
 def _if_positive(value: Any) -> Any:

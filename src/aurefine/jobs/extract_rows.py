@@ -127,7 +127,8 @@ def dropped_rows(rows: pd.DataFrame, reasons: npt.NDArray[Any]) -> pd.DataFrame:
     labels = ("rlnMicrographName", "rlnImageName", "rlnCoordinateX", "rlnCoordinateY")
     is_dropped = reasons != ""
     shown = rows[[label for label in labels if label in rows]]
-    return shown[is_dropped].assign(**{DROP_REASON: reasons[is_dropped]})
+    dropped: pd.DataFrame = shown[is_dropped].assign(**{DROP_REASON: reasons[is_dropped]})
+    return dropped
 
 
 def _match_micrographs(
