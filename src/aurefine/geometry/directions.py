@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import healpix
 import numpy as np
@@ -11,7 +12,7 @@ from scipy.spatial import cKDTree
 
 from aurefine.errors import OptionError
 from aurefine.geometry.euler import direction_from_angles
-from aurefine.geometry.symmetry import PointGroup, in_asymmetric_unit, to_asymmetric_unit
+from aurefine.geometry.symmetry import PointGroup, in_asymmetric_unit
 
 __all__ = [
     "DirectionGrid",
@@ -29,7 +30,6 @@ Int = npt.NDArray[np.int64]
 
 _MAX_ORDER = 12
 _THINNED_BELOW = 4000  # longer lists keep both copies of a direction on a seam
-_CHUNK = 1 << 20
 
 
 def angular_step(order: int, oversampling: int = 0) -> float:
@@ -197,24 +197,27 @@ def direction_index(directions: npt.ArrayLike, grid: DirectionGrid, group: Point
     Returns
     -------
     ndarray, shape (m,), int64
-        The row whose HEALPix pixel holds the direction mapped into the asymmetric unit;
-        where that pixel is not in the grid, the row nearest to any mate of the direction.
+        The row nearest to any symmetry mate of the direction; for a full sphere the row
+        whose HEALPix pixel holds the direction.
     """
-    mapped, _ = to_asymmetric_unit(directions, group)
-    row_of_pixel = np.full(12 * 4**grid.order, -1, dtype=np.int64)
-    row_of_pixel[grid.pixel] = np.arange(grid.n_directions)
-    row = row_of_pixel[_pixel_of(mapped, grid.order)]
-    missing = np.flatnonzero(row < 0)
-    if len(missing):
-        tree = cKDTree(grid.vectors)
-        step = max(1, _CHUNK // group.n_operators)
-        for start in range(0, len(missing), step):
-            part = missing[start : start + step]
-            mates = np.einsum("mi,kij->mkj", mapped[part], group.matrices)
-            distance, nearest = tree.query(mates)  # (part, n_operators)
-            best = np.argmin(distance, axis=1)
-            row[part] = nearest[np.arange(len(part)), best]
-    return row
+    v = np.asarray(directions, dtype=np.float64)
+    if v.ndim != 2 or v.shape[1] != 3:
+        raise ValueError(f"directions must have shape (m, 3), not {v.shape}")
+    n_pixels = 12 * _n_side(grid.order) ** 2
+    if grid.n_directions == n_pixels:
+        row_of_pixel = np.empty(n_pixels, dtype=np.int64)
+        row_of_pixel[grid.pixel] = np.arange(n_pixels)
+        return row_of_pixel[_pixel_of(v, grid.order)]
+    unit = v / np.linalg.norm(v, axis=1, keepdims=True)
+    _, nearest = _tree_of_mates(grid, group).query(unit)
+    return np.asarray(nearest % grid.n_directions, dtype=np.int64)
+
+
+@lru_cache(maxsize=4)
+def _tree_of_mates(grid: DirectionGrid, group: PointGroup) -> cKDTree:
+    """All mates of all directions of a grid; point `i` belongs to row ``i % n_directions``."""
+    mates = np.einsum("mi,kij->kmj", grid.vectors, group.matrices)
+    return cKDTree(mates.reshape(-1, 3))
 
 
 def _n_side(order: int) -> int:

@@ -115,7 +115,7 @@ def _build_group(name: str) -> PointGroup:
 
 def _refusal(name: str) -> OptionError:
     """Error for a group that is unknown or not made of rotations alone."""
-    if re.fullmatch(r"(C\d*[VHIS]|S\d+|D\d*[VH]|T[DH]|OH|I\d?H)", name):
+    if re.fullmatch(r"(C\d*[VHIS]|S\d+|D\d*[VHD]|T[DH]|OH|I\d?H)", name):
         reason = "contains mirrors or an inversion, which a chiral molecule can not have"
     else:
         reason = "is not a known point group"
