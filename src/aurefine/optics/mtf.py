@@ -134,18 +134,7 @@ def mtf_correction(
 
 
 def _checked_curve(table: pd.DataFrame, path: str) -> MtfCurve:
-    columns = [
-        np.asarray(pd.to_numeric(table[label], errors="coerce"), dtype=np.float64)
-        for label in _COLUMNS
-    ]
-    for label, values in zip(_COLUMNS, columns, strict=True):
-        bad = np.flatnonzero(~np.isfinite(values))
-        if len(bad):
-            raise StarError(
-                f"{path}: row {bad[0] + 1}, column {label}: found "
-                f"{table[label].iloc[bad[0]]!r}, expected a number."
-            )
-    frequency, value = columns
+    frequency, value = (table[label].to_numpy(dtype=np.float64) for label in _COLUMNS)
     if len(frequency) < 2 or np.any(np.diff(frequency) <= 0):
         raise StarError(
             f"{path}: column {_COLUMNS[0]} must hold at least two ascending frequencies."
