@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aurefine.geometry.euler import (
@@ -39,6 +39,7 @@ def test_psi_turns_the_image_about_its_normal():
     )
 
 
+@settings(deadline=None)
 @given(angle, tilt_angle, angle)
 def test_matrices_are_rotations(rot, tilt, psi):
     matrix = matrix_from_euler(rot, tilt, psi)
@@ -46,6 +47,7 @@ def test_matrices_are_rotations(rot, tilt, psi):
     assert np.linalg.det(matrix) == pytest.approx(1)
 
 
+@settings(deadline=None)
 @given(angle, tilt_angle, angle)
 def test_euler_angles_of_a_matrix_give_the_matrix_back(rot, tilt, psi):
     matrix = matrix_from_euler(rot, tilt, psi)
@@ -65,6 +67,7 @@ def test_psi_takes_the_whole_rotation_at_the_poles(tilt):
     assert psi == pytest.approx(70 if tilt == 0 else 30)
 
 
+@settings(deadline=None)
 @given(angle, st.floats(0.01, 179.99))
 def test_direction_angles_round_trip(rot, tilt):
     found_rot, found_tilt = angles_from_direction(3.0 * direction_from_angles(rot, tilt))

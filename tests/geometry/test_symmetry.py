@@ -4,7 +4,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aurefine.errors import OptionError
@@ -41,6 +41,7 @@ def expected_size(name):
     return N_OPERATORS.get(name) or int(name[1:]) * (2 if name[0] == "D" else 1)
 
 
+@settings(deadline=None)
 @given(groups)
 def test_operators_form_a_group_of_rotations(name):
     matrices = point_group(name).matrices

@@ -5,7 +5,7 @@ import mrcfile
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aurefine.errors import StarError
@@ -52,6 +52,7 @@ def test_ctf_is_positive_at_low_resolution_in_underfocus():
     assert one_value(group(), particle(rlnDefocusU=15000.0), 0.01, 0) > 0.1
 
 
+@settings(deadline=None)
 @given(st.floats(3000, 40000), st.floats(0.0, 0.4))
 def test_ctf_follows_the_formula_without_astigmatism(defocus, s):
     wavelength = electron_wavelength(300)
