@@ -48,8 +48,18 @@ def read_coordinates(
             missing.append(path)
             continue
         table = _read_file(path)
-        if len(table):
-            tables.append(table.assign(rlnMicrographName=micrograph))
+        if len(table) == 0:
+            continue
+        if "rlnImageName" not in table:
+            table = table.assign(rlnImageName="")
+        table = table.assign(rlnMicrographName=micrograph)
+        if tables and set(table.columns) != set(tables[0].columns):
+            different = sorted(set(table.columns) ^ set(tables[0].columns))
+            raise StarError(
+                f"{path}: the columns differ from those of the other coordinate files: "
+                f"{', '.join(different)}. All of them must have the same columns."
+            )
+        tables.append(table)
     if not tables:
         found = f"; {len(missing)} files are missing, the first is {missing[0]}" if missing else ""
         raise StarError(
@@ -89,7 +99,7 @@ def _read_file(path: str) -> pd.DataFrame:
         for label in ("rlnCoordinateX", "rlnCoordinateY"):
             if label not in table and len(table):
                 raise StarError(f"{path}: column {label} is missing.")
-        return table.drop(columns="rlnMicrographName", errors="ignore")
+        return table
     return _read_text(path, is_box=path.endswith(".box"))
 
 

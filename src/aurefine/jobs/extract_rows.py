@@ -106,8 +106,6 @@ def plan_extraction(
         _move_particles(settings, rows, micrograph_optics, micrographs, particle_optics, of_kept)
     for axis, bias in zip("XY", settings.bias, strict=True):
         rows[f"rlnCoordinate{axis}"] += bias
-    if "rlnImageName" not in rows:
-        rows["rlnImageName"] = ""
     rows["rlnMicrographName"] = micrographs["rlnMicrographName"].to_numpy()[of_kept]
     if "rlnOpticsGroup" not in rows:
         rows["rlnOpticsGroup"] = micrographs["rlnOpticsGroup"].to_numpy()[of_kept]

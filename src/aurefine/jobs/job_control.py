@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -49,7 +50,8 @@ def run_controlled(directory: str, work: Callable[[], None]) -> int:
     """
     for ending in _EXITS:
         if directory:
-            Path(f"{directory}RELION_JOB_EXIT_{ending}").unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a bad directory shows when the job is marked
+                os.unlink(f"{directory}RELION_JOB_EXIT_{ending}")
     try:
         work()
     except AbortRequestedError:
