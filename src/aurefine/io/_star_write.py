@@ -17,7 +17,7 @@ __all__ = ["write_star"]
 
 _ROWS_PER_CHUNK = 50_000
 _NEEDS_QUOTES = re.compile(r"""\Z|["'#_;]|data_|loop_|.*[ \t]""")
-_FORBIDDEN = re.compile(r"[\x00\x07\n\r]")
+_FORBIDDEN = re.compile(r"[\x00-\x08\n-\x1f\x7f]")  # control characters other than tab
 _ENDS_EARLY = {'"': re.compile(r'"(?=[ \t])'), "'": re.compile(r"'(?=[ \t])")}
 _LABEL = re.compile(r"[^\s#\"']+")
 
