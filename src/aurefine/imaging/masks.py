@@ -10,6 +10,7 @@ import numpy.typing as npt
 __all__ = [
     "BackgroundStatistics",
     "apply_circular_mask",
+    "background_weight",
     "normalisation_statistics",
     "radius_squared_map",
     "soft_sphere",
@@ -35,7 +36,7 @@ def radius_squared_map(n: int, ndim: int) -> npt.NDArray[np.int32]:
     return r2
 
 
-def _background_weight(
+def background_weight(
     n: int, ndim: int, radius_px: float, edge_px: float
 ) -> npt.NDArray[np.float32]:
     """0 inside the radius, raised cosine up to 1 across the edge, 1 outside; float32."""
@@ -69,7 +70,7 @@ def soft_sphere(n: int, radius_px: float, edge_px: float) -> npt.NDArray[np.floa
     -------
     ndarray, shape (n, n, n), float32
     """
-    mask = _background_weight(n, 3, radius_px, edge_px)
+    mask = background_weight(n, 3, radius_px, edge_px)
     np.subtract(np.float32(1), mask, out=mask)
     return mask
 
@@ -91,7 +92,7 @@ def soft_sphere_fill(values: Real, radius_px: float, edge_px: float) -> Real:
     ndarray, shape (n, n, n)
         A copy without changes if nothing lies outside.
     """
-    weight = _background_weight(values.shape[-1], 3, radius_px, edge_px)
+    weight = background_weight(values.shape[-1], 3, radius_px, edge_px)
     total = weight.sum(dtype=np.float64)
     if total == 0:
         return values.copy()
@@ -123,7 +124,7 @@ def apply_circular_mask(
     ndarray, shape (n_images, n, n)
         A copy without changes if the circle leaves no background.
     """
-    weight = _background_weight(images.shape[-1], 2, radius_px, edge_px)  # (n, n)
+    weight = background_weight(images.shape[-1], 2, radius_px, edge_px)  # (n, n)
     total = weight.sum(dtype=np.float64)
     if total == 0:
         return images.copy()

@@ -1,0 +1,232 @@
+"""Significant weights from log weights, without sorting all of them (spec 3.7)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+__all__ = [
+    "exponentiate",
+    "normalise_posterior",
+    "select_best_correlation",
+    "significance_threshold",
+    "significant_points",
+]
+
+_LOG2_E = np.float32(1.4426950408889634)
+_N_BINS = 1 << 15  # exponent and 7 bits of mantissa of a float32
+_CHUNK = 512
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def exponentiate(log_weights, maximum):
+    """Replace float32 log weights by exp(log - maximum) in place; relative error below 1e-6.
+
+    Everything below exp(-80) becomes zero.
+    """
+    bits = np.empty(_CHUNK, np.int32)
+    scale = bits.view(np.float32)
+    mantissa = np.empty(_CHUNK, np.float32)
+    for start in range(0, log_weights.size, _CHUNK):
+        n = min(_CHUNK, log_weights.size - start)
+        for j in range(n):
+            x = log_weights[start + j] - maximum
+            x = min(max(x, np.float32(-81.0)), np.float32(80.0))
+            y = x * _LOG2_E
+            k = np.floor(y)
+            # the remainder is formed from x in two steps, so that it keeps all its bits
+            f = (x - k * np.float32(0.693359375)) + k * np.float32(2.12194440e-4)
+            p = np.float32(1.9875691500e-4)
+            p = p * f + np.float32(1.3981999507e-3)
+            p = p * f + np.float32(8.3334519073e-3)
+            p = p * f + np.float32(4.1665795894e-2)
+            p = p * f + np.float32(1.6666665459e-1)
+            p = p * f + np.float32(5.0000001201e-1)
+            p = p * f * f + f + np.float32(1.0)
+            mantissa[j] = p if x > np.float32(-80.0) else np.float32(0.0)
+            bits[j] = (np.int32(k) + np.int32(127)) << np.int32(23)
+        for j in range(n):
+            log_weights[start + j] = mantissa[j] * scale[j]
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def significance_threshold(weights, fraction, max_points):
+    """Find the smallest significant weight.
+
+    Weights are summed in descending order until the sum exceeds `fraction` of the total; the
+    last one added is the threshold.  A histogram over the leading bits of the floating-point
+    numbers finds the bin of the threshold, and only that bin is sorted.
+
+    Parameters
+    ----------
+    weights : float32, shape (n,), not negative
+    fraction : float
+    max_points : int
+        Upper limit to the number of significant points; 0 or less for none.
+
+    Returns
+    -------
+    threshold : float32
+    total : float64
+        Sum of all weights.
+    """
+    bits = weights.view(np.int32)
+    sums = np.zeros(_N_BINS, np.float64)
+    counts = np.zeros(_N_BINS, np.int64)
+    for i in range(weights.size):
+        b = bits[i] >> 16
+        sums[b] += weights[i]
+        counts[b] += 1
+    total = 0.0
+    for b in range(_N_BINS):
+        total += sums[b]
+    target = fraction * total
+    limit = max_points if max_points > 0 else weights.size
+    above = 0.0
+    n_above = 0
+    chosen = 0
+    for b in range(_N_BINS - 1, -1, -1):
+        if counts[b] == 0:
+            continue
+        chosen = b
+        if above + sums[b] > target or n_above + counts[b] >= limit:
+            break
+        above += sums[b]
+        n_above += counts[b]
+    inside = np.empty(counts[chosen], np.float32)
+    n = 0
+    for i in range(weights.size):
+        if bits[i] >> 16 == chosen:
+            inside[n] = weights[i]
+            n += 1
+    inside.sort()
+    threshold = inside[0]
+    for j in range(n - 1, -1, -1):
+        threshold = inside[j]
+        above += inside[j]
+        n_above += 1
+        if above > target or n_above >= limit:
+            break
+    if threshold <= 0:
+        threshold = np.float32(1e-37)
+    return threshold, total
+
+
+@njit(nogil=True, cache=True)
+def significant_points(log_weights, fraction, max_points):
+    """Choose the significant points of each particle of a block.
+
+    Parameters
+    ----------
+    log_weights : float32, shape (n_particles, n_points)
+        Overwritten by weights relative to the largest one.
+    fraction, max_points
+        See `significance_threshold`.
+
+    Returns
+    -------
+    first : int64, shape (n_particles + 1,)
+        Points of particle p are ``points[first[p]:first[p + 1]]``.
+    points : int32, shape (n_significant,)
+    """
+    n_particles, n_points = log_weights.shape
+    first = np.zeros(n_particles + 1, np.int64)
+    thresholds = np.empty(n_particles, np.float32)
+    for p in range(n_particles):
+        row = log_weights[p]
+        maximum = row[0]
+        for i in range(n_points):
+            maximum = max(maximum, row[i])
+        exponentiate(row, maximum)
+        thresholds[p], _ = significance_threshold(row, fraction, max_points)
+        n = 0
+        for i in range(n_points):
+            if row[i] >= thresholds[p]:
+                n += 1
+        first[p + 1] = first[p] + n
+    points = np.empty(first[n_particles], np.int32)
+    n = 0
+    for p in range(n_particles):
+        for i in range(n_points):
+            if log_weights[p, i] >= thresholds[p]:
+                points[n] = i
+                n += 1
+    return first, points
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def normalise_posterior(
+    first, cross, norms, log_priors, fraction, best, probability, log_total, first_particle, last
+):
+    """Turn scores of fine samples into normalised weights, 0 where not significant.
+
+    Parameters
+    ----------
+    first : int64, shape (n_particles + 1,)
+        Pairs of each particle.
+    cross : float32, shape (n_pairs, n_child_offsets, n_children)
+        Cross terms; overwritten by weights, which are divided by the sum of all weights.
+    norms : float32, shape (n_pairs, n_children)
+    log_priors : float32, shape (n_pairs,)
+    fraction : float
+        Of the total weight that the significant samples make up (0.999).
+    best : int64, shape (n_particles,)
+        Flat index in `cross` of the best sample.
+    probability : float64, shape (n_particles,)
+        Weight of the best sample over the sum of all weights.
+    log_total : float64, shape (n_particles,)
+        Logarithm of the sum of exp(log prior + cross - norm / 2).
+    first_particle, last : int
+        Range of particles to process.
+    """
+    n_offsets = cross.shape[1]
+    n_children = cross.shape[2]
+    size = n_offsets * n_children
+    for p in range(first_particle, last):
+        maximum = np.float32(-np.inf)
+        for i in range(first[p], first[p + 1]):
+            block = cross[i]
+            norm = norms[i]
+            prior = log_priors[i]
+            for k in range(n_offsets):
+                for c in range(n_children):
+                    x = block[k, c] + prior - np.float32(0.5) * norm[c]
+                    block[k, c] = x
+                    if x > maximum:
+                        maximum = x
+                        best[p] = i * size + k * n_children + c
+        flat = cross[first[p] : first[p + 1]].reshape(-1)
+        exponentiate(flat, maximum)
+        threshold, total = significance_threshold(flat, fraction, -1)
+        scale = np.float32(1.0 / total)
+        probability[p] = 1.0 / total
+        log_total[p] = np.log(total) + maximum
+        for i in range(flat.size):
+            flat[i] = flat[i] * scale if flat[i] >= threshold else np.float32(0.0)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def select_best_correlation(
+    first, cross, norms, image_norms, best, correlation, first_particle, last
+):
+    """Keep the sample with the largest normalised correlation of each particle, weight 1.
+
+    Parameters are those of `normalise_posterior`; `image_norms` (n_particles,) is the root of
+    the power of each image and `correlation` receives the largest correlation.
+    """
+    n_children = cross.shape[2]
+    size = cross.shape[1] * n_children
+    for p in range(first_particle, last):
+        largest = -np.inf
+        for i in range(first[p], first[p + 1]):
+            for k in range(cross.shape[1]):
+                for c in range(n_children):
+                    power = norms[i, c]
+                    x = cross[i, k, c] / np.sqrt(power) if power > 0 else np.float32(0.0)
+                    cross[i, k, c] = np.float32(0.0)
+                    if x > largest:
+                        largest = x
+                        best[p] = i * size + k * n_children + c
+        j = best[p]
+        cross[j // size, (j % size) // n_children, j % n_children] = np.float32(1.0)
+        correlation[p] = largest / image_norms[p]

@@ -1,0 +1,280 @@
+"""Scores of orientations and offsets as dot products of planar rows (spec 3.7).
+
+The squared difference of a shifted image X and a CTF-modulated slice C A, weighted by 1/sigma2,
+splits into a constant, a cross term <X C / sigma2, A> and a norm term <C^2 / sigma2, |A|^2>.
+Rows hold real parts, then imaginary parts.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from aurefine.kernels.slices import extract_slices
+
+__all__ = [
+    "fine_scores",
+    "finish_coarse_scores",
+    "local_scores",
+    "shifted_rows",
+    "slice_norms",
+]
+
+
+@njit(nogil=True, cache=True, fastmath=True)
+def shifted_rows(images, multipliers, cosines, sines, particle, offset, out):
+    """Multiply images by a real weight and shift them by phase ramps.
+
+    Parameters
+    ----------
+    images : float32, shape (n_particles, 2, n_pixels)
+        Real and imaginary parts.
+    multipliers : float32, shape (n_particles, n_pixels)
+    cosines, sines : float32, shape (n_offsets, n_pixels)
+        Of the phase that each offset adds.
+    particle, offset : int32, shape (n_rows,)
+        Which image and offset each row is made from.
+    out : float32, shape (n_rows, 2 * n_pixels)
+    """
+    n = images.shape[2]
+    for i in range(particle.size):
+        re = images[particle[i], 0]
+        im = images[particle[i], 1]
+        m = multipliers[particle[i]]
+        c = cosines[offset[i]]
+        s = sines[offset[i]]
+        row_re = out[i, :n]
+        row_im = out[i, n:]
+        for j in range(n):
+            a = re[j] * m[j]
+            b = im[j] * m[j]
+            row_re[j] = a * c[j] - b * s[j]
+            row_im[j] = a * s[j] + b * c[j]
+
+
+@njit(nogil=True, cache=True, fastmath=True)
+def slice_norms(slices, out):
+    """Write |A|^2 of planar slices (n, 2 * n_pixels) to `out` (n, n_pixels)."""
+    n = out.shape[1]
+    for i in range(out.shape[0]):
+        re = slices[i, :n]
+        im = slices[i, n:]
+        row = out[i]
+        for j in range(n):
+            row[j] = re[j] * re[j] + im[j] * im[j]
+
+
+@njit(nogil=True, cache=True, fastmath=True, inline="always")
+def _tile_2x8(rows, i, slices, s, start, stop, out, r):
+    """Add the products of rows i, i + 1 with slices s..s + 7 over start..stop to out[r:, s:]."""
+    a0 = rows[i, start:stop]
+    a1 = rows[i + 1, start:stop]
+    b0 = slices[s, start:stop]
+    b1 = slices[s + 1, start:stop]
+    b2 = slices[s + 2, start:stop]
+    b3 = slices[s + 3, start:stop]
+    b4 = slices[s + 4, start:stop]
+    b5 = slices[s + 5, start:stop]
+    b6 = slices[s + 6, start:stop]
+    b7 = slices[s + 7, start:stop]
+    c00 = c01 = c02 = c03 = c04 = c05 = c06 = c07 = np.float32(0.0)
+    c10 = c11 = c12 = c13 = c14 = c15 = c16 = c17 = np.float32(0.0)
+    for k in range(stop - start):
+        x = a0[k]
+        y = a1[k]
+        v = b0[k]
+        c00 += x * v
+        c10 += y * v
+        v = b1[k]
+        c01 += x * v
+        c11 += y * v
+        v = b2[k]
+        c02 += x * v
+        c12 += y * v
+        v = b3[k]
+        c03 += x * v
+        c13 += y * v
+        v = b4[k]
+        c04 += x * v
+        c14 += y * v
+        v = b5[k]
+        c05 += x * v
+        c15 += y * v
+        v = b6[k]
+        c06 += x * v
+        c16 += y * v
+        v = b7[k]
+        c07 += x * v
+        c17 += y * v
+    upper = out[r]
+    lower = out[r + 1]
+    upper[s] += c00
+    upper[s + 1] += c01
+    upper[s + 2] += c02
+    upper[s + 3] += c03
+    upper[s + 4] += c04
+    upper[s + 5] += c05
+    upper[s + 6] += c06
+    upper[s + 7] += c07
+    lower[s] += c10
+    lower[s + 1] += c11
+    lower[s + 2] += c12
+    lower[s + 3] += c13
+    lower[s + 4] += c14
+    lower[s + 5] += c15
+    lower[s + 6] += c16
+    lower[s + 7] += c17
+
+
+_K_BLOCK = 2048  # floats of a slice kept in the first-level caches by one tile
+
+
+@njit(nogil=True, cache=True, fastmath=True)
+def _products(rows, first_row, n_rows, slices, out):
+    """Write rows[first_row : first_row + n_rows] @ slices.T to out (n_rows, n_slices)."""
+    n_slices, length = slices.shape
+    out[:] = np.float32(0.0)
+    if n_slices % 8 == 0 and n_rows % 2 == 0:
+        for start in range(0, length, _K_BLOCK):
+            stop = min(start + _K_BLOCK, length)
+            for s in range(0, n_slices, 8):
+                for r in range(0, n_rows, 2):
+                    _tile_2x8(rows, first_row + r, slices, s, start, stop, out, r)
+    else:
+        for r in range(n_rows):
+            a = rows[first_row + r]
+            for s in range(n_slices):
+                b = slices[s]
+                total = np.float32(0.0)
+                for k in range(length):
+                    total += a[k] * b[k]
+                out[r, s] = total
+
+
+@njit(nogil=True, cache=True, fastmath=True)
+def fine_scores(
+    volume,
+    rotations,
+    pixel_x,
+    pixel_y,
+    group_first,
+    pair_particle,
+    pair_row,
+    pair_output,
+    rows,
+    norm_weights,
+    n_child_offsets,
+    cross,
+    norms,
+):
+    """Score all children of significant (orientation, offset) pairs.
+
+    Pairs are sorted by orientation, then by particle, so that the child slices of an
+    orientation are extracted once for all particles of the batch.
+
+    Parameters
+    ----------
+    volume, pixel_x, pixel_y
+        See `extract_slices`.
+    rotations : float32, shape (n_orientations, n_children, 3, 3)
+    group_first : int64, shape (n_orientations + 1,)
+        Pairs of each orientation.
+    pair_particle, pair_row, pair_output : int64, shape (n_pairs,)
+        Particle within the batch, first row of the pair's shifted images, row of the outputs.
+    rows : float32, shape (n_rows, 2 * n_pixels)
+        Shifted images times CTF / sigma2 (`shifted_rows`).
+    norm_weights : float32, shape (n_particles, n_pixels)
+        CTF^2 / sigma2.
+    n_child_offsets : int
+    cross : float32, shape (n_pairs, n_child_offsets, n_children)
+        Overwritten by the cross terms.
+    norms : float32, shape (n_pairs, n_children)
+        Overwritten by the norm terms.
+    """
+    n_children = rotations.shape[1]
+    n_pixels = pixel_x.size
+    slices = np.empty((n_children, 2 * n_pixels), np.float32)
+    powers = np.empty((n_children, n_pixels), np.float32)
+    norm = np.empty(n_children, np.float32)
+    for g in range(group_first.size - 1):
+        extract_slices(volume, rotations[g], pixel_x, pixel_y, slices)
+        slice_norms(slices, powers)
+        last_particle = -1
+        for i in range(group_first[g], group_first[g + 1]):
+            p = pair_particle[i]
+            if p != last_particle:
+                weight = norm_weights[p]
+                for c in range(n_children):
+                    power = powers[c]
+                    total = np.float32(0.0)
+                    for j in range(n_pixels):
+                        total += weight[j] * power[j]
+                    norm[c] = total
+                last_particle = p
+            q = pair_output[i]
+            norms[q] = norm
+            _products(rows, pair_row[i], n_child_offsets, slices, cross[q])
+
+
+@njit(nogil=True, cache=True, fastmath=True)
+def local_scores(volume, rotations, pixel_x, pixel_y, rows, norm_weights, cross, norms):
+    """Score one particle's own list of orientations against all its offsets.
+
+    Parameters
+    ----------
+    volume, pixel_x, pixel_y
+        See `extract_slices`.
+    rotations : float32, shape (n_orientations, 3, 3)
+    rows : float32, shape (n_offsets, 2 * n_pixels)
+    norm_weights : float32, shape (n_pixels,)
+    cross : float32, shape (n_orientations, n_offsets)
+    norms : float32, shape (n_orientations,)
+    """
+    n_pixels = pixel_x.size
+    chunk = 16
+    slices = np.empty((chunk, 2 * n_pixels), np.float32)
+    powers = np.empty((chunk, n_pixels), np.float32)
+    for start in range(0, rotations.shape[0], chunk):
+        n = min(chunk, rotations.shape[0] - start)
+        part = slices[:n]
+        extract_slices(volume, rotations[start : start + n], pixel_x, pixel_y, part)
+        slice_norms(part, powers[:n])
+        for c in range(n):
+            power = powers[c]
+            total = np.float32(0.0)
+            for j in range(n_pixels):
+                total += norm_weights[j] * power[j]
+            norms[start + c] = total
+        np.dot(part, rows.T, cross[start : start + n])
+
+
+@njit(nogil=True, cache=True, fastmath=True)
+def finish_coarse_scores(scores, norms, log_prior, offset_priors, use_correlation):
+    """Turn products into log weights, or into correlations, in place.
+
+    Parameters
+    ----------
+    scores : float32, shape (n_particles, n_offsets, n_orientations)
+    norms : float32, shape (n_particles, n_orientations)
+        Norm terms; overwritten.
+    log_prior : float32, shape (n_orientations,)
+    offset_priors : float32, shape (n_particles, n_offsets)
+    use_correlation : bool
+        Divide by the root of the norm instead, without priors.
+    """
+    for p in range(scores.shape[0]):
+        norm = norms[p]
+        for o in range(norm.size):
+            if use_correlation:
+                norm[o] = 1 / np.sqrt(norm[o]) if norm[o] > 0 else np.float32(0.0)
+            else:
+                norm[o] = log_prior[o] - np.float32(0.5) * norm[o]
+        for t in range(scores.shape[1]):
+            row = scores[p, t]
+            prior = offset_priors[p, t]
+            if use_correlation:
+                for o in range(norm.size):
+                    row[o] *= norm[o]
+            else:
+                for o in range(norm.size):
+                    row[o] += norm[o] + prior

@@ -1,0 +1,252 @@
+"""Loops over the voxels of half volumes: symmetry, shell sums, Wiener filter (spec 4.2-4.6).
+
+Sums are interleaved (real, imaginary, weight) arrays of shape (edge, edge, (edge + 1) // 2, 3),
+origin of z and y at edge // 2.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+__all__ = [
+    "crop_transform",
+    "floor_sums",
+    "shell_sums",
+    "symmetrise_planes",
+    "wiener_transform",
+]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def symmetrise_planes(sums, operators, radius, first_plane, last_plane, out):
+    """Write the sum over all operators R of sums(R k) for planes first_plane <= z < last_plane.
+
+    Parameters
+    ----------
+    sums, out : float32, shape (edge, edge, (edge + 1) // 2, 3)
+    operators : float64, shape (n, 3, 3)
+        Including the identity.
+    radius : int
+        Voxels with \\|k\\| > radius are copied unchanged.
+    first_plane, last_plane : int
+    """
+    edge = sums.shape[0]
+    centre = edge // 2
+    limit = float(radius) * radius
+    for iz in range(first_plane, last_plane):
+        z = float(iz - centre)
+        for iy in range(edge):
+            y = float(iy - centre)
+            for ix in range(sums.shape[2]):
+                x = float(ix)
+                if x * x + y * y + z * z > limit:
+                    for c in range(3):
+                        out[iz, iy, ix, c] = sums[iz, iy, ix, c]
+                    continue
+                re = 0.0
+                im = 0.0
+                we = 0.0
+                for o in range(operators.shape[0]):
+                    r = operators[o]
+                    px = r[0, 0] * x + r[0, 1] * y + r[0, 2] * z
+                    py = r[1, 0] * x + r[1, 1] * y + r[1, 2] * z
+                    pz = r[2, 0] * x + r[2, 1] * y + r[2, 2] * z
+                    sign = 1.0
+                    if px < 0:
+                        px = -px
+                        py = -py
+                        pz = -pz
+                        sign = -1.0
+                    jx = int(math.floor(px))
+                    jy = int(math.floor(py))
+                    jz = int(math.floor(pz))
+                    fx = px - jx
+                    fy = py - jy
+                    fz = pz - jz
+                    jy += centre
+                    jz += centre
+                    for dz in range(2):
+                        wz = fz if dz else 1.0 - fz
+                        if wz == 0:
+                            continue
+                        for dy in range(2):
+                            wy = wz * (fy if dy else 1.0 - fy)
+                            if wy == 0:
+                                continue
+                            for dx in range(2):
+                                w = wy * (fx if dx else 1.0 - fx)
+                                if w == 0:
+                                    continue
+                                v = sums[jz + dz, jy + dy, jx + dx]
+                                re += w * v[0]
+                                im += sign * w * v[1]
+                                we += w * v[2]
+                out[iz, iy, ix, 0] = re
+                out[iz, iy, ix, 1] = im
+                out[iz, iy, ix, 2] = we
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _round(x):
+    return int(math.floor(x + 0.5))
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def shell_sums(sums, padding, radius, n_shells, limits):
+    """Sum the weights of the voxels inside `radius`, shell by shell.
+
+    Parameters
+    ----------
+    sums : float32, shape (edge, edge, (edge + 1) // 2, 3)
+    padding : float
+    radius : int
+    n_shells : int
+    limits : float64, shape (n_shells,)
+        A voxel is covered if its weight is at least this.
+
+    Returns
+    -------
+    n_voxels, weight, n_covered : float64, shape (n_shells,)
+    """
+    edge = sums.shape[0]
+    centre = edge // 2
+    n_voxels = np.zeros(n_shells)
+    weight = np.zeros(n_shells)
+    n_covered = np.zeros(n_shells)
+    for iz in range(edge):
+        z = iz - centre
+        for iy in range(edge):
+            y = iy - centre
+            for x in range(sums.shape[2]):
+                r2 = x * x + y * y + z * z
+                if r2 >= radius * radius:
+                    continue
+                s = _round(math.sqrt(float(r2)) / padding)
+                if s >= n_shells:
+                    continue
+                w = sums[iz, iy, x, 2]
+                n_voxels[s] += 1
+                weight[s] += w
+                if w >= limits[s]:
+                    n_covered[s] += 1
+    return n_voxels, weight, n_covered
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def floor_sums(sums, padding, radius, inverse_prior, n_rings):
+    """Average the regularised weight over the rings floor(\\|k\\| / padding).
+
+    Returns
+    -------
+    average : float64, shape (n_rings,)
+    """
+    edge = sums.shape[0]
+    centre = edge // 2
+    count = np.zeros(n_rings)
+    total = np.zeros(n_rings)
+    for iz in range(edge):
+        z = iz - centre
+        for iy in range(edge):
+            y = iy - centre
+            for x in range(sums.shape[2]):
+                r2 = x * x + y * y + z * z
+                if r2 >= radius * radius:
+                    continue
+                r = math.sqrt(float(r2)) / padding
+                ring = int(r)
+                if ring >= n_rings:
+                    continue
+                s = min(_round(r), inverse_prior.size - 1)
+                count[ring] += 1
+                total[ring] += sums[iz, iy, x, 2] + inverse_prior[s]
+    for q in range(n_rings):
+        if count[q] > 0:
+            total[q] /= count[q]
+    return total
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def wiener_transform(sums, padding, radius, inverse_prior, floor, first_plane, last_plane, out):
+    """Divide the sums by their regularised weights, in the layout of `rfftn`.
+
+    Parameters
+    ----------
+    sums : float32, shape (edge, edge, (edge + 1) // 2, 3)
+    padding : float
+    radius : int
+        Voxels with \\|k\\| >= radius stay zero.
+    inverse_prior : float64, shape (n_shells,)
+        What is added to the weight in each shell.
+    floor : float64, shape (n_rings,)
+        Smallest regularised weight in each ring; the last value holds beyond.
+    first_plane, last_plane : int
+        Planes of `sums` to convert.
+    out : complex64, shape (n, n, n // 2 + 1)
+        Zero on entry; centred on voxel n / 2 by alternating signs.
+    """
+    edge = sums.shape[0]
+    centre = edge // 2
+    n = out.shape[0]
+    half = n // 2
+    for iz in range(first_plane, last_plane):
+        z = iz - centre
+        if abs(z) > half or z == half:
+            continue
+        for iy in range(edge):
+            y = iy - centre
+            if abs(y) > half or y == half:
+                continue
+            for x in range(min(sums.shape[2], half + 1)):
+                r2 = x * x + y * y + z * z
+                if r2 >= radius * radius:
+                    continue
+                r = math.sqrt(float(r2)) / padding
+                s = min(_round(r), inverse_prior.size - 1)
+                w = sums[iz, iy, x, 2] + inverse_prior[s]
+                w = max(w, floor[min(int(r), floor.size - 1)])
+                if w <= 0:
+                    continue
+                sign = 1.0 if (x + y + z) % 2 == 0 else -1.0
+                out[z % n, y % n, x] = np.complex64(
+                    complex(sign * sums[iz, iy, x, 0] / w, sign * sums[iz, iy, x, 1] / w)
+                )
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def crop_transform(transform, radius, inner_radius, scale, first_plane, last_plane, out):
+    """Copy the sphere of a centred transform into a flat half volume.
+
+    Parameters
+    ----------
+    transform : complex64, shape (n, n, n // 2 + 1)
+        `rfftn` of a map whose origin is voxel n / 2.
+    radius, inner_radius : float
+        Voxels with inner_radius < \\|k\\| <= radius are kept (inner_radius < 0 keeps the origin).
+    scale : float
+    first_plane, last_plane : int
+    out : float32, shape (edge, edge, (edge + 1) // 2, 2)
+    """
+    edge = out.shape[0]
+    centre = edge // 2
+    n = transform.shape[0]
+    half = n // 2
+    for iz in range(first_plane, last_plane):
+        z = iz - centre
+        for iy in range(edge):
+            y = iy - centre
+            for x in range(out.shape[2]):
+                r2 = float(x * x + y * y + z * z)
+                keep = r2 <= radius * radius and x <= half and abs(y) <= half and abs(z) <= half
+                if inner_radius >= 0 and r2 <= inner_radius * inner_radius:
+                    keep = False
+                if keep:
+                    sign = scale if (x + y + z) % 2 == 0 else -scale
+                    v = transform[z % n, y % n, x]
+                    out[iz, iy, x, 0] = sign * v.real
+                    out[iz, iy, x, 1] = sign * v.imag
+                else:
+                    out[iz, iy, x, 0] = 0.0
+                    out[iz, iy, x, 1] = 0.0

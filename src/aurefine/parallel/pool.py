@@ -1,0 +1,63 @@
+"""Threads that work on numbered tasks; results come back in the order of the tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import TypeVar
+
+from threadpoolctl import threadpool_limits
+
+__all__ = ["WorkerPool"]
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+class WorkerPool:
+    """A fixed number of threads, each with one BLAS thread.
+
+    What a task computes must not depend on which thread runs it: tasks are cut by the data,
+    never by the number of threads, so that results are the same bit for bit.
+    """
+
+    def __init__(self, n_threads: int) -> None:
+        """Start `n_threads` threads; one means that tasks run in the calling thread."""
+        self.n_threads = max(1, n_threads)
+        self._executor = ThreadPoolExecutor(self.n_threads) if self.n_threads > 1 else None
+        self._reader = ThreadPoolExecutor(1)
+        self._limits = threadpool_limits(limits=1)
+
+    def map(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> list[Result]:
+        """Run `function` on every task and return the results in the order of the tasks."""
+        if self._executor is None:
+            return [function(task) for task in tasks]
+        return list(self._executor.map(function, tasks))
+
+    def read_ahead(self, function: Callable[[Task], Result], task: Task) -> Future[Result]:
+        """Run one task (reading files) beside the others."""
+        return self._reader.submit(function, task)
+
+    def split(self, n_items: int) -> list[tuple[int, int]]:
+        """Cut 0..n_items into one contiguous range per thread, for independent items only."""
+        bounds = [n_items * k // self.n_threads for k in range(self.n_threads + 1)]
+        return [(a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True) if b > a]
+
+    def close(self) -> None:
+        """Stop the threads and give BLAS its own threads back."""
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)
+        self._reader.shutdown(cancel_futures=True)
+        self._limits.restore_original_limits()
+
+    def __enter__(self) -> WorkerPool:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

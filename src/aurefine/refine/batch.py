@@ -1,0 +1,192 @@
+"""From raw images to the arrays that are scored (spec 3.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import scipy.fft
+
+from aurefine.errors import ImageError
+from aurefine.imaging import background_weight
+from aurefine.kernels.images import gather_pixels, ring_power, shift_and_mask
+from aurefine.kernels.ctf import ctf_values
+from aurefine.parallel.pool import WorkerPool
+from aurefine.refine.particles import ParticleSet
+from aurefine.refine.pixels import half_plane_rings
+from aurefine.refine.plan import ImageGeometry, IterationPlan
+from aurefine.refine.state import HalfModel
+
+__all__ = ["PreparedBatch", "noise_image", "prepare_batch", "transfer_function"]
+
+Float = npt.NDArray[np.float64]
+Float32 = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+
+_BLOCK = 16  # images transformed together by one thread
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedBatch:
+    """Images of one geometry, ready for scoring; n is the number of particles of the batch."""
+
+    rows: IntArray  # (n,), rows of the particle table
+    origin_px: IntArray  # (n, 2), whole-pixel shift that was applied
+    masked: Float32  # (n, 2, n_pixels)
+    unmasked: Float32  # (n, 2, n_pixels)
+    transfer: Float32  # (n, n_pixels), scale times CTF, what multiplies a slice
+    inverse_sigma2: Float32  # (n_noise_groups, n_pixels), including DC
+    ring_power: Float  # (n, box // 2 + 1), masked image, half plane
+
+
+def prepare_batch(
+    particles: ParticleSet,
+    rows: IntArray,
+    raw: Float32,
+    origin_px: IntArray,
+    intensity: Float,
+    model: HalfModel,
+    plan: IterationPlan,
+    geometry: ImageGeometry,
+    pool: WorkerPool,
+    seed: int,
+) -> PreparedBatch:
+    """Scale, shift, mask and transform a batch of images.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (n,)
+        Rows of the particle table.
+    raw : ndarray, shape (n, box, box), float32
+        Images as read.
+    origin_px : ndarray, shape (n, 2)
+        Stored offsets rounded to whole pixels.
+    intensity : ndarray, shape (n,)
+        Average over particle norm correction.
+    seed : int
+        Seed of noise-filled masks.
+    """
+    pixels, n_pixels = geometry.pixels, geometry.pixels.n_pixels
+    n, box = len(rows), geometry.box
+    masked = np.empty((n, 2, n_pixels), np.float32)
+    unmasked = np.empty((n, 2, n_pixels), np.float32)
+    transfer = np.empty((n, n_pixels), np.float32)
+    power = np.empty((n, box // 2 + 1))
+    ring, _ = half_plane_rings(box)
+    options = plan.options
+    radius = plan.particle_diameter / (2 * geometry.pixel_size)
+    background = background_weight(box, 2, radius, options.mask_edge_px)
+    optics = particles.optics[rows]
+    scale = np.maximum(model.group_scale[particles.micrograph_group[rows]], 0.001)
+
+    def work(start: int) -> None:
+        stop = min(start + _BLOCK, n)
+        part = slice(start, stop)
+        if options.zero_mask:
+            fill = np.empty((0, 0, 0), np.float32)
+        else:
+            fill = np.stack(
+                [
+                    noise_image(
+                        model.sigma2_noise[particles.noise_group[row]][geometry.model_shell],
+                        box,
+                        np.random.Generator(np.random.Philox(key=[seed, int(row)])),
+                    )
+                    for row in rows[part]
+                ]
+            )
+        shifted = np.empty((stop - start, box, box), np.float32)
+        masked_images = np.empty_like(shifted)
+        shift_and_mask(
+            raw[part],
+            intensity[part].astype(np.float32),
+            origin_px[part, 0],
+            origin_px[part, 1],
+            background,
+            fill,
+            shifted,
+            masked_images,
+        )
+        plain = scipy.fft.rfft2(shifted, workers=1).reshape(stop - start, -1)
+        soft = scipy.fft.rfft2(masked_images, workers=1).reshape(stop - start, -1)
+        ring_power(soft, ring, 1.0 / box**4, power[part])
+        for group in np.unique(optics[part]):
+            chosen = np.flatnonzero(optics[part] == group)
+            factor = geometry.scale[int(group)]
+            if len(chosen) == stop - start:
+                gather_pixels(plain, pixels.index, factor, unmasked[part])
+                gather_pixels(soft, pixels.index, factor, masked[part])
+            else:
+                for i in chosen:
+                    one = slice(start + i, start + i + 1)
+                    gather_pixels(plain[i : i + 1], pixels.index, factor, unmasked[one])
+                    gather_pixels(soft[i : i + 1], pixels.index, factor, masked[one])
+            transfer[start + chosen] = transfer_function(
+                particles, rows[start + chosen], plan, geometry
+            )
+        transfer[part] *= (scale[part, None] * geometry.valid).astype(np.float32)
+
+    pool.map(work, range(0, n, _BLOCK))
+    bad = ~np.isfinite(power).all(axis=1)
+    if bad.any():
+        raise ImageError(
+            f"particle row {rows[np.argmax(bad)] + 1}: the image has pixels that are not finite. "
+            "Re-extract this particle or remove it."
+        )
+    shells = geometry.model_shell[pixels.shell]
+    sigma2 = model.sigma2_noise[:, shells]
+    return PreparedBatch(
+        rows=rows,
+        origin_px=origin_px,
+        masked=masked,
+        unmasked=unmasked,
+        transfer=transfer,
+        inverse_sigma2=np.divide(1.0, sigma2, out=np.zeros_like(sigma2), where=sigma2 > 0).astype(
+            np.float32
+        ),
+        ring_power=power,
+    )
+
+
+def transfer_function(
+    particles: ParticleSet, rows: IntArray, plan: IterationPlan, geometry: ImageGeometry
+) -> Float32:
+    """CTF of particles of one optics group, squared for premultiplied images."""
+    group = particles.optics_groups[int(particles.optics[rows[0]])]
+    options = plan.options
+    if not options.ctf or group.is_ctf_corrected:
+        return np.ones((len(rows), geometry.pixels.n_pixels), np.float32)
+    values = ctf_values(
+        group,
+        particles.ctf.take(rows),
+        geometry.frequency_x,
+        geometry.frequency_y,
+        intact_first_peak=options.ctf_intact_first_peak,
+        phase_flipped=options.ctf_phase_flipped,
+        only_flip_phases=options.only_flip_phases,
+    )
+    return values**2 if group.is_premultiplied else values
+
+
+def noise_image(sigma2: Float, box: int, rng: np.random.Generator) -> Float32:
+    """Draw an image of Gaussian noise with a given spectrum.
+
+    Parameters
+    ----------
+    sigma2 : ndarray, shape (box // 2 + 1,)
+        Variance of one component of a Fourier coefficient, FFT divided by box².
+    box : int
+    rng : Generator
+
+    Returns
+    -------
+    ndarray, shape (box, box), float32
+    """
+    ring, _ = half_plane_rings(box)
+    sigma = np.sqrt(np.append(sigma2, sigma2[-1]))[ring].reshape(box, box // 2 + 1)
+    white = scipy.fft.rfft2(rng.standard_normal((box, box), dtype=np.float32))
+    # white noise of variance 1 has components of variance box² / 2 in an unnormalised transform
+    coloured = white * (sigma * (np.sqrt(2.0) * box)).astype(np.float32)
+    image: Float32 = scipy.fft.irfft2(coloured, s=(box, box)).astype(np.float32)
+    return image

@@ -1,0 +1,184 @@
+"""From a sparse posterior to sums: back-projection and statistics (spec 4.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from aurefine.kernels.accumulate import combine_images
+from aurefine.kernels.slices import insert_slices
+from aurefine.parallel.pool import WorkerPool
+from aurefine.refine.batch import PreparedBatch
+from aurefine.refine.plan import ImageGeometry, IterationPlan
+from aurefine.refine.projector import Projector
+from aurefine.refine.search import Posterior, balanced_ranges
+from aurefine.refine.sums import HalfSums
+
+__all__ = ["Statistics", "accumulate", "backprojection_weights"]
+
+Float = npt.NDArray[np.float64]
+Float32 = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+
+_WINDOW_BYTES = 64 << 20  # combined slices held before they are inserted
+_TASKS = 16  # pieces of a window
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Sums over the significant samples of each particle, by shell of the image."""
+
+    cross: Float  # (n_particles, n_shells), of w Re(conj(X) M)
+    power: Float  # (n_particles, n_shells), of w |M|^2
+    weight: Float  # (n_particles,), of w
+
+
+def backprojection_weights(
+    batch: PreparedBatch,
+    noise_group: IntArray,
+    is_premultiplied: npt.NDArray[np.bool_],
+    plan: IterationPlan,
+    geometry: ImageGeometry,
+) -> tuple[Float32, Float32]:
+    """Factors of the unmasked image and of the weight in the back-projection.
+
+    Returns
+    -------
+    numerator, denominator : ndarray, shape (n_particles, n_pixels), float32
+    """
+    if plan.options.no_map:
+        inverse = np.broadcast_to(geometry.valid, batch.transfer.shape)
+    else:
+        inverse = batch.inverse_sigma2[noise_group] * geometry.valid
+    numerator = batch.transfer * inverse
+    denominator = batch.transfer * numerator
+    if is_premultiplied.any():
+        flat = is_premultiplied
+        numerator[flat] = inverse[flat]
+        denominator[flat] = (batch.transfer * inverse)[flat]
+    return numerator, denominator
+
+
+def accumulate(
+    batch: PreparedBatch,
+    particle_range: tuple[int, int],
+    posterior: Posterior,
+    model_transfer: Float32,
+    numerator: Float32,
+    denominator: Float32,
+    plan: IterationPlan,
+    geometry: ImageGeometry,
+    projector: Projector,
+    sums: HalfSums,
+    pool: WorkerPool,
+) -> Statistics:
+    """Combine the images of a batch per orientation, insert them and collect statistics.
+
+    Orientations are worked on in windows: threads first fill the slices of a window, then
+    insert them, each into its own planes of the volume, so that every voxel is summed in the
+    same order whatever the number of threads.
+    """
+    a, b = particle_range
+    n = b - a
+    n_pixels = geometry.pixels.n_pixels
+    n_shells = len(geometry.pixels.shell_first) - 1
+    n_child = plan.n_child_offsets
+    weights = posterior.weights
+    first_offset = posterior.pairs.offset * n_child
+    sorted_offset = first_offset[posterior.sorted_pair]
+    has_weight = (weights.max(axis=1) > 0)[posterior.sorted_pair]  # (n_pairs, n_children)
+    active = np.logical_or.reduceat(has_weight, posterior.group_first[:-1], axis=0)
+    masked = np.ascontiguousarray(batch.masked[a:b])
+    unmasked = np.ascontiguousarray(batch.unmasked[a:b])
+    transfer = np.ascontiguousarray(model_transfer[a:b])
+    numerator = np.ascontiguousarray(numerator[a:b])
+    denominator = np.ascontiguousarray(denominator[a:b])
+    cosines, sines = geometry.fine_ramps
+    statistics = Statistics(np.zeros((n, n_shells)), np.zeros((n, n_shells)), np.zeros(n))
+    flat = sums.volume.reshape(-1)
+    edge = sums.volume.shape[0]
+    slabs = slab_bounds(edge, sums.radius, pool.n_threads)
+    for lo, hi in _windows(active.sum(axis=1), max(8, _WINDOW_BYTES // (12 * n_pixels))):
+        part = active[lo:hi]
+        slot = np.where(part, np.cumsum(part).reshape(part.shape) - 1, -1)
+        rotations = posterior.rotations[lo:hi][part]
+        combined = np.empty((len(rotations), 3, n_pixels), np.float32)
+        firsts = posterior.group_first[lo : hi + 1]
+
+        def combine(
+            task: tuple[int, int],
+            lo: int = lo,
+            slot: IntArray = slot,
+            combined: Float32 = combined,
+            firsts: IntArray = firsts,
+        ) -> Statistics:
+            g, h = task
+            found = Statistics(np.zeros((n, n_shells)), np.zeros((n, n_shells)), np.zeros(n))
+            combine_images(
+                projector.volume,
+                posterior.rotations[lo + g : lo + h],
+                geometry.slice_x,
+                geometry.slice_y,
+                geometry.pixels.shell_first,
+                firsts[g : h + 1],
+                posterior.sorted_particle,
+                sorted_offset,
+                posterior.sorted_pair,
+                weights,
+                masked,
+                unmasked,
+                transfer,
+                numerator,
+                denominator,
+                cosines,
+                sines,
+                slot[g:h],
+                combined,
+                found.cross,
+                found.power,
+                found.weight,
+            )
+            return found
+
+        relative = firsts - firsts[0]
+        for found in pool.map(combine, balanced_ranges(relative, _TASKS)):
+            np.add(statistics.cross, found.cross, out=statistics.cross)
+            np.add(statistics.power, found.power, out=statistics.power)
+            np.add(statistics.weight, found.weight, out=statistics.weight)
+
+        def insert(
+            planes: tuple[int, int], rotations: Float32 = rotations, combined: Float32 = combined
+        ) -> None:
+            insert_slices(
+                (flat, edge), rotations, geometry.slice_x, geometry.slice_y, combined, *planes
+            )
+
+        pool.map(insert, slabs)
+    return statistics
+
+
+def slab_bounds(edge: int, radius: int, n_slabs: int) -> list[tuple[int, int]]:
+    """Cut the planes of a volume into slabs that hold about equal parts of the sphere."""
+    z = np.arange(edge) - edge // 2
+    area = np.maximum((radius + 1.0) ** 2 - z**2, 1.0)
+    volume = np.cumsum(area)
+    bounds = np.searchsorted(volume, volume[-1] * np.arange(1, n_slabs) / n_slabs) + 1
+    edges = np.unique(np.concatenate([[0], bounds, [edge]])).tolist()
+    return list(zip(edges[:-1], edges[1:], strict=True))
+
+
+def _windows(n_slices: IntArray, limit: int) -> list[tuple[int, int]]:
+    """Runs of orientations with at most `limit` slices each (one orientation at least)."""
+    windows = []
+    start = 0
+    filled = 0
+    for i, n in enumerate(n_slices.tolist()):
+        if filled and filled + n > limit:
+            windows.append((start, i))
+            start, filled = i, 0
+        filled += n
+    if filled:
+        windows.append((start, len(n_slices)))
+    return windows

@@ -1,0 +1,246 @@
+"""From sums to maps and spectra (spec 4.2-4.8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import scipy.fft
+
+from aurefine.geometry.symmetry import PointGroup
+from aurefine.imaging import soft_sphere_fill
+from aurefine.kernels.volume import floor_sums, shell_sums, symmetrise_planes, wiener_transform
+from aurefine.parallel.pool import WorkerPool
+from aurefine.refine.gridding import density_compensated_transform
+from aurefine.refine.options import RefineOptions
+from aurefine.refine.projector import interpolation_correction, padded_size
+from aurefine.refine.sums import HalfSums
+
+__all__ = [
+    "MapSpectra",
+    "average_low_resolution",
+    "gold_standard_fsc",
+    "group_scales",
+    "map_spectra",
+    "noise_spectra",
+    "reconstruct",
+    "symmetrise",
+]
+
+Float = npt.NDArray[np.float64]
+Float32 = npt.NDArray[np.float32]
+
+
+def symmetrise(sums: HalfSums, group: PointGroup, pool: WorkerPool) -> None:
+    """Complete the plane x = 0 and sum over the operators of the point group, in place."""
+    plane = sums.volume[:, :, 0, :]
+    mirrored = plane[::-1, ::-1].copy()
+    mirrored[..., 1] *= -1
+    centre = len(plane) // 2
+    mirrored[centre, centre] = 0
+    plane += mirrored
+    if len(group.matrices) == 1:
+        return
+    out = np.empty_like(sums.volume)
+    edge = len(out)
+    pool.map(
+        lambda planes: symmetrise_planes(
+            sums.volume, group.matrices, sums.radius, planes[0], planes[1], out
+        ),
+        [(z, min(z + 4, edge)) for z in range(0, edge, 4)],
+    )
+    sums.volume = out
+
+
+def average_low_resolution(first: HalfSums, second: HalfSums, shell: int) -> None:
+    """Replace the sums of both halves up to a shell by their average, in place (spec 4.4)."""
+    radius = int(np.floor(first.padding * shell + 0.5))
+    edge = len(first.volume)
+    centre = edge // 2
+    lo, hi = max(0, centre - radius), min(edge, centre + radius + 1)
+    z = np.arange(lo, hi) - centre
+    x = np.arange(min(radius + 1, first.volume.shape[2]))
+    inside = z[:, None, None] ** 2 + z[None, :, None] ** 2 + x[None, None, :] ** 2 <= radius**2
+    box = (slice(lo, hi), slice(lo, hi), slice(0, len(x)))
+    a, b = first.volume[box], second.volume[box]
+    mean = (a[inside] + b[inside]) / 2
+    a[inside] = mean
+    b[inside] = mean
+
+
+def _downsampled_average(sums: HalfSums, r_max: int) -> tuple[npt.NDArray[np.complex64], Float]:
+    """Weighted averages on the unpadded grid and the squared radius of each voxel."""
+    edge, _, n_x, _ = sums.volume.shape
+    centre = edge // 2
+
+    def starts(indices: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], Float]:
+        q = np.sign(indices) * np.floor(np.abs(indices) / sums.padding + 0.5)
+        first = np.flatnonzero(np.concatenate([[True], np.diff(q) != 0]))
+        return first, q[first]
+
+    first_z, q_z = starts(np.arange(edge) - centre)
+    first_x, q_x = starts(np.arange(n_x))
+    reduced = np.add.reduceat(sums.volume, first_z, axis=0)
+    reduced = np.add.reduceat(reduced, first_z, axis=1)
+    reduced = np.add.reduceat(reduced, first_x, axis=2)
+    keep_z = np.abs(q_z) <= r_max
+    keep_x = q_x <= r_max
+    reduced = reduced[keep_z][:, keep_z][:, :, keep_x]
+    weight = reduced[..., 2]
+    average = np.zeros(weight.shape, np.complex64)
+    np.divide(reduced[..., 0] + 1j * reduced[..., 1], weight, out=average, where=weight > 0)
+    q_z, q_x = q_z[keep_z], q_x[keep_x]
+    return average, q_z[:, None, None] ** 2 + q_z[None, :, None] ** 2 + q_x[None, None, :] ** 2
+
+
+def gold_standard_fsc(first: HalfSums, second: HalfSums, r_max: int, n_shells: int) -> Float:
+    """FSC between the unregularised, unmasked halves (spec 4.5a), zero beyond `r_max`.
+
+    Returns
+    -------
+    ndarray, shape (n_shells,)
+    """
+    a, radius2 = _downsampled_average(first, r_max)
+    b, _ = _downsampled_average(second, r_max)
+    shell = np.floor(np.sqrt(radius2) + 0.5).astype(np.int64)
+    inside = (radius2 <= r_max**2) & (shell < n_shells)
+    index = shell[inside]
+    a, b = a[inside].astype(np.complex128), b[inside].astype(np.complex128)
+
+    def total(values: Float) -> Float:
+        return np.bincount(index, weights=values, minlength=n_shells)
+
+    power = total(np.abs(a) ** 2) * total(np.abs(b) ** 2)
+    fsc = np.zeros(n_shells)
+    np.divide(total((a * b.conj()).real), np.sqrt(power), out=fsc, where=power > 0)
+    fsc[0] = 1.0
+    return fsc
+
+
+@dataclass(frozen=True, slots=True)
+class MapSpectra:
+    """Spectra of one reconstruction, shape (n_box // 2 + 1,)."""
+
+    sigma2_map: Float
+    tau2: Float
+    data_vs_prior: Float
+    fourier_coverage: Float
+    inverse_prior: Float  # what the Wiener filter adds to the weight
+
+
+def map_spectra(
+    sums: HalfSums, fsc: Float, options: RefineOptions, *, is_joined: bool
+) -> MapSpectra:
+    """Signal and noise power of the reconstruction from the gold-standard FSC (spec 4.6)."""
+    n_shells = len(fsc)
+    cube = sums.padding**3
+    n_voxels, weight, _ = shell_sums(
+        sums.volume, sums.padding, sums.radius, n_shells, np.full(n_shells, np.inf)
+    )
+    sigma2 = np.divide(n_voxels, cube * weight, out=np.zeros(n_shells), where=weight > 0)
+    clipped = np.maximum(fsc, 0.001)
+    if is_joined:
+        clipped = np.sqrt(2 * clipped / (1 + clipped))
+    clipped = np.minimum(clipped, 0.999)
+    ssnr = options.tau2_fudge * clipped / (1 - clipped)
+    tau2 = ssnr * sigma2
+    inverse = np.divide(
+        1.0, cube * options.tau2_fudge * tau2, out=np.zeros(n_shells), where=tau2 > 0
+    )
+    limits = np.where(tau2 > 0, inverse, np.inf)
+    _, _, covered = shell_sums(sums.volume, sums.padding, sums.radius, n_shells, limits)
+    coverage = np.divide(covered, n_voxels, out=np.zeros(n_shells), where=n_voxels > 0)
+    prior = inverse.copy()
+    prior[: options.minres_map] = 0
+    if options.no_map:
+        prior[:] = 0
+    return MapSpectra(sigma2, tau2, ssnr, coverage, prior)
+
+
+def reconstruct(
+    sums: HalfSums,
+    box: int,
+    r_max: int,
+    inverse_prior: Float,
+    options: RefineOptions,
+    pool: WorkerPool,
+) -> Float32:
+    """Make a map from symmetrised sums.
+
+    Parameters
+    ----------
+    sums : HalfSums
+    box : int
+        Box size of the map [px].
+    r_max : int
+        Largest shell of the data.
+    inverse_prior : ndarray, shape (box // 2 + 1,)
+        Added to the weight in each shell; zeros for an unregularised map.
+
+    Returns
+    -------
+    ndarray, shape (box, box, box), float32
+    """
+    size = padded_size(box, options.padding)
+    floor = floor_sums(sums.volume, sums.padding, sums.radius, inverse_prior, r_max) / 1000
+    if options.iterative_gridding:
+        transform = density_compensated_transform(
+            sums, size, inverse_prior, options.gridding_iterations, pool
+        )
+    else:
+        transform = np.zeros((size, size, size // 2 + 1), np.complex64)
+        edge = len(sums.volume)
+        pool.map(
+            lambda planes: wiener_transform(
+                sums.volume,
+                sums.padding,
+                sums.radius,
+                inverse_prior,
+                floor,
+                planes[0],
+                planes[1],
+                transform,
+            ),
+            [(z, min(z + 4, edge)) for z in range(0, edge, 4)],
+        )
+    padded = scipy.fft.irfftn(transform, s=(size,) * 3, workers=pool.n_threads, overwrite_x=True)
+    del transform
+    start = size // 2 - box // 2
+    inner = slice(start, start + box)
+    values = padded[inner, inner, inner] * np.float32(box**2)
+    values = soft_sphere_fill(values, box / 2, 3.0)
+    result: Float32 = (values / interpolation_correction(box, size)).astype(np.float32)
+    return result
+
+
+def noise_spectra(sums: HalfSums, previous: Float) -> Float:
+    """New noise spectra of the noise groups (spec 4.8), shape (n_noise_groups, n_shells)."""
+    sigma2 = np.divide(
+        sums.noise,
+        2 * sums.noise_pixels,
+        out=np.zeros_like(sums.noise),
+        where=sums.noise_pixels > 0,
+    )
+    for row, (old, pixels) in enumerate(zip(previous, sums.noise_pixels, strict=True)):
+        if pixels.sum() == 0:
+            sigma2[row] = old
+            continue
+        for s in range(1, len(old)):
+            if sigma2[row, s] < 1e-14:
+                sigma2[row, s] = sigma2[row, s - 1]
+    return sigma2
+
+
+def group_scales(sums: HalfSums, n_particles: npt.NDArray[np.int64]) -> Float:
+    """New intensity scales of the micrograph groups (spec 4.8), mean one over particles."""
+    positive = sums.scale_power > 0
+    scale = np.divide(
+        sums.scale_cross, sums.scale_power, out=np.ones(len(positive)), where=positive
+    )
+    median = np.sort(scale)[len(scale) // 2]
+    if median <= 0:
+        return np.ones(len(scale))
+    scale = np.clip(scale, median / 5, 5 * median)
+    mean = float((scale * n_particles).sum() / max(1, n_particles.sum()))
+    return scale / mean

@@ -1,0 +1,94 @@
+"""The padded Fourier transform of a reference (spec 3.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import scipy.fft
+
+from aurefine.imaging import radius_squared_map
+from aurefine.kernels.volume import crop_transform
+from aurefine.parallel.pool import WorkerPool
+
+__all__ = ["Projector", "build_projector", "interpolation_correction", "padded_size"]
+
+Float32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Projector:
+    """A half volume that slices are taken from; values scaled as 2D transforms over n_box².
+
+    `flat` has shape (edge * edge * ((edge + 1) // 2) * 2,), interleaved complex values.
+    """
+
+    flat: Float32
+    edge: int
+    radius: int  # padded px
+    padding: float  # padded size / box
+
+    @property
+    def volume(self) -> tuple[Float32, int]:
+        """What the kernels take."""
+        return self.flat, self.edge
+
+
+def padded_size(box: int, padding: float) -> int:
+    """Even size of the padded box [px]."""
+    return 2 * int(np.floor(padding * box / 2 + 0.5))
+
+
+def interpolation_correction(box: int, size: int) -> npt.NDArray[np.float32]:
+    """Transform of the trilinear kernel, sinc²(r / size), over a map of `box` voxels."""
+    r2 = np.arange(3 * (box // 2) ** 2 + 1, dtype=np.float64)
+    table = (np.sinc(np.sqrt(r2) / size) ** 2).astype(np.float32)
+    corrected: npt.NDArray[np.float32] = table[radius_squared_map(box, 3)]
+    return corrected
+
+
+def build_projector(
+    reference: Float32,
+    r_max: int,
+    padding: float,
+    pool: WorkerPool,
+    *,
+    lowest_shell: int = -1,
+) -> Projector:
+    """Prepare a map for slicing.
+
+    Parameters
+    ----------
+    reference : ndarray, shape (n, n, n), float32
+    r_max : int
+        Largest shell in use [px of the unpadded transform].
+    padding : float
+        Oversampling of the transform, 1 or more.
+    pool : WorkerPool
+    lowest_shell : int
+        Shells up to this one are set to zero; negative for none.
+
+    Returns
+    -------
+    Projector
+    """
+    n = len(reference)
+    size = padded_size(n, padding)
+    effective = size / n
+    padded = np.zeros((size,) * 3, np.float32)
+    start = size // 2 - n // 2
+    inner = slice(start, start + n)
+    padded[inner, inner, inner] = reference / interpolation_correction(n, size)
+    transform = scipy.fft.rfftn(padded, workers=pool.n_threads, overwrite_x=True)
+    del padded
+    radius = int(np.floor(effective * r_max + 0.5))
+    edge = 2 * (radius + 1) + 1
+    out = np.empty((edge, edge, radius + 2, 2), np.float32)
+    inner_radius = effective * lowest_shell if lowest_shell > 0 else -1.0
+
+    def crop(planes: tuple[int, int]) -> None:
+        crop_transform(transform, float(radius), inner_radius, 1.0 / n**2, *planes, out)
+
+    pool.map(crop, pool.split(edge))
+    return Projector(flat=out.reshape(-1), edge=edge, radius=radius, padding=effective)
