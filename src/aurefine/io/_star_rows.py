@@ -166,20 +166,21 @@ def _read_plain_rows(region: bytes, labels: Sequence[str]) -> pd.DataFrame | Non
         return None
     types = {label: _column_type(label) for label in labels}
     try:
-        table: pd.DataFrame = pd.read_csv(
-            io.BytesIO(region),
-            sep=r"\s+",
-            header=None,
-            names=list(labels),
-            dtype=types,
-            index_col=False,
-            na_filter=False,
-            quoting=csv.QUOTE_NONE,
-            encoding_errors="surrogateescape",
-            engine="c",
-            low_memory=False,
-            **_EXACT,
-        )
+        with np.errstate(invalid="ignore"):  # infinity in a column of integers
+            table: pd.DataFrame = pd.read_csv(
+                io.BytesIO(region),
+                sep=r"\s+",
+                header=None,
+                names=list(labels),
+                dtype=types,
+                index_col=False,
+                na_filter=False,
+                quoting=csv.QUOTE_NONE,
+                encoding_errors="surrogateescape",
+                engine="c",
+                low_memory=False,
+                **_EXACT,
+            )
     except (ValueError, OverflowError, pd.errors.ParserError):
         return None
     for label in labels:
