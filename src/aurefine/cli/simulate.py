@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 
@@ -21,8 +22,20 @@ def run(argv: Sequence[str]) -> int:
     if not argv:
         sys.stdout.write(parser.format_help())
         return 0
-    values = given_values(parser.parse_args(argv))
+    values = given_values(parser.parse_args(_join_negative_lists(argv)))
 
     from aurefine.jobs.simulate import run_job  # slow to import: not needed for --help
 
     return run_job(values)
+
+
+def _join_negative_lists(argv: Sequence[str]) -> list[str]:
+    """Write ``--flag -1,2`` as ``--flag=-1,2``, so that the list is not taken for an option."""
+    joined: list[str] = []
+    for argument in argv:
+        is_list = re.fullmatch(r"-[\d.]\S*,\S*", argument)
+        if is_list and joined and joined[-1].startswith("--") and "=" not in joined[-1]:
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined

@@ -130,7 +130,7 @@ def to_optics_groups(full: Mapping[str, Any]) -> tuple[tuple[OpticsGroup, ...], 
         "pixel_size", "voltage", "spherical_aberration", "amplitude_contrast", "phase_shift",
         "beam_tilt_x", "beam_tilt_y",
     ):  # fmt: skip
-        lists[name] = _each(full, name, float)
+        lists[name] = _each(full, name, _finite)
     n_groups = max(len(values) for values in lists.values())
     for name, values in lists.items():
         if len(values) not in (1, n_groups):
@@ -212,8 +212,15 @@ _EXAMPLES = {
 }
 
 
-def _whole(text: str) -> int:
+def _finite(text: str) -> float:
     value = float(text)
+    if not np.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+def _whole(text: str) -> int:
+    value = _finite(text)
     if value != int(value):
         raise ValueError(text)
     return int(value)
