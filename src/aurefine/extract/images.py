@@ -107,15 +107,17 @@ def extract_images(
 def _change_box(
     images: npt.NDArray[np.float32], settings: ImageSettings
 ) -> npt.NDArray[np.float32]:
-    pads = (settings.windowed_size or 0) > (settings.rescaled_size or settings.box_size)
+    size = settings.rescaled_size or settings.box_size
+    window = settings.windowed_size or size
+    centre = (settings.box_size if settings.relion_window else size) // 2
+    first = centre - window // 2
+    pads = first < 0 or first + window > size
     if settings.background is not None and settings.subtract_plane and not pads:
         # the normalisation removes the grey level; without it single precision goes further
         images -= images.mean(axis=(1, 2), keepdims=True, dtype=np.float64).astype(np.float32)
-    if settings.rescaled_size is not None:
-        images = rescale_images(images, settings.rescaled_size)
+    images = rescale_images(images, size)
     if settings.windowed_size is not None:
-        old = settings.box_size if settings.relion_window else images.shape[-1]
-        images = window_about(images, settings.windowed_size, old // 2)
+        images = window_about(images, window, centre)
     return images
 
 
