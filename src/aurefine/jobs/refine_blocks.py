@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -24,7 +26,12 @@ _UNKNOWN = 999.0
 
 
 def model_blocks(
-    state: RefinementState, model: HalfModel, options: RefineOptions, map_name: str
+    state: RefinementState,
+    model: HalfModel,
+    options: RefineOptions,
+    map_name: str,
+    *,
+    group_optics: Sequence[int] = (),
 ) -> Blocks:
     """Return the blocks of a model file.
 
@@ -36,6 +43,9 @@ def model_blocks(
     options : RefineOptions
     map_name : str
         Name of the map of this model.
+    group_optics : sequence of int, length n_groups
+        Optics group (from 1) of each intensity group. If given, the noise spectra are written
+        once more per intensity group, where RELION 3.1 looks for them.
 
     Returns
     -------
@@ -55,16 +65,11 @@ def model_blocks(
             }
         ),
     }
-    columns = resolution_columns(state.box_size, state.pixel_size)
-    for group, sigma2 in enumerate(model.sigma2_noise, 1):
-        noise = pd.DataFrame(
-            {
-                "rlnSpectralIndex": columns["rlnSpectralIndex"],
-                "rlnResolution": columns["rlnResolution"],
-                "rlnSigma2Noise": sigma2,
-            }
-        )
-        blocks[f"model_optics_group_{group}"] = noise[noise["rlnSigma2Noise"] > 0]
+    noise = [_noise(state, sigma2) for sigma2 in model.sigma2_noise]
+    for number, table in enumerate(noise, 1):
+        blocks[f"model_optics_group_{number}"] = table
+    for number, optics in enumerate(group_optics, 1):
+        blocks[f"model_group_{number}"] = noise[optics - 1]
     blocks["model_pdf_orient_class_1"] = pd.DataFrame(
         {"rlnOrientationDistribution": model.direction_prior}
     )
@@ -124,6 +129,18 @@ def overall_completeness(coverage: npt.NDArray[np.float64], shell: int) -> float
     outer = np.minimum(np.arange(shell + 1) + 0.5, max(shell, 0.5))
     volume = np.diff(outer**3, prepend=0.0)
     return float(np.average(coverage[: shell + 1], weights=volume))
+
+
+def _noise(state: RefinementState, sigma2: npt.NDArray[np.float64]) -> pd.DataFrame:
+    columns = resolution_columns(state.box_size, state.pixel_size)
+    table = pd.DataFrame(
+        {
+            "rlnSpectralIndex": columns["rlnSpectralIndex"],
+            "rlnResolution": columns["rlnResolution"],
+            "rlnSigma2Noise": sigma2,
+        }
+    )
+    return table[table["rlnSigma2Noise"] > 0]
 
 
 def _general(state: RefinementState, model: HalfModel, options: RefineOptions) -> dict[str, object]:

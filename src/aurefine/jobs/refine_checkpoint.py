@@ -77,8 +77,10 @@ def read_checkpoint(
     sampling_star = read_star(_find(general, "rlnOrientSamplingStarFile"))
     sampling_general = value_block(sampling_star, "sampling_general")
     directions = sampling_star.table("sampling_directions")
+    wanted = _model_block_names(len(table.optics))
     model_stars = [
-        read_star(_find(general, label)) for label in ("rlnModelStarFile", "rlnModelStarFile2")
+        read_star(_find(general, label), only=wanted)
+        for label in ("rlnModelStarFile", "rlnModelStarFile2")
     ]
     model_general = value_block(model_stars[0], "model_general")
 
@@ -142,6 +144,14 @@ def _column(table: pd.DataFrame, label: str, path: str, length: int | None = Non
             f"{path}: column {label} has {len(table)} rows, expected {length}. {REMEDY}"
         )
     return np.array(table[label], dtype=np.float64)
+
+
+def _model_block_names(n_optics: int) -> list[str]:
+    """Return the blocks of a model file that count; there may be thousands of others."""
+    return [
+        "model_general", "model_classes", "model_class_1", "model_groups", "model_group_1",
+        "model_pdf_orient_class_1", *(f"model_optics_group_{g}" for g in range(1, n_optics + 1)),
+    ]  # fmt: skip
 
 
 def _check_directions(sampling: StarFile, model: StarFile) -> None:

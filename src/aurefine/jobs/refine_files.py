@@ -39,6 +39,11 @@ __all__ = [
 ]
 
 
+# RELION 3.1 needs a noise spectrum per group to continue a run; beyond this number the model
+# files would take too long to write
+_MOST_GROUPS = 1000
+
+
 def write_iteration(
     state: RefinementState,
     table: ParticleTable,
@@ -147,8 +152,10 @@ def _write(
     rows = particle_columns(state, table)
     write_particles(names.data, ParticleTable(table.optics, rows, names.data))
     models = list(zip(halves, state.models, strict=True))
+    optics = () if state.is_joined else _group_optics(rows, len(state.group_names))
     for half, model in models:
-        write_star(names.model(half), model_blocks(state, model, options, names.map(half)))
+        blocks = model_blocks(state, model, options, names.map(half), group_optics=optics)
+        write_star(names.model(half), blocks)
     write_star(names.sampling, sampling_blocks(state, options))
     for half, model in models:
         write_map(names.map(half), model.map, state.pixel_size)
@@ -203,6 +210,14 @@ def _remove(path: str) -> None:
         raise OutputError(
             f"{path}: can not be replaced: {error.strerror}. Check who owns the directory."
         ) from None
+
+
+def _group_optics(particles: pd.DataFrame, n_groups: int) -> list[int]:
+    """Return the optics group (from 1) of each intensity group, or nothing if there are many."""
+    if n_groups > _MOST_GROUPS:
+        return []
+    first = particles.drop_duplicates("rlnGroupNumber").set_index("rlnGroupNumber")
+    return [int(first["rlnOpticsGroup"].get(number, 1)) for number in range(1, n_groups + 1)]
 
 
 def _group_numbers(particles: pd.DataFrame, names: tuple[str, ...]) -> npt.NDArray[np.int64]:
