@@ -181,18 +181,27 @@ def plot_orientations(
     longitude = (np.asarray(rot, dtype=np.float64) + 180) % 360 - 180
     latitude = 90 - np.asarray(tilt, dtype=np.float64) % 360
     n = len(longitude)
-    n_rows = int(np.clip(np.sqrt(n / 12), 6, 36))
+    n_rows = int(np.clip(np.sqrt(n / 40), 6, 36))  # about 20 particles per bin
     rows = np.linspace(-1, 1, n_rows + 1)  # equal steps of sin(latitude): equal areas
     columns = np.linspace(-180, 180, 2 * n_rows + 1)
     counts, _, _ = np.histogram2d(np.sin(np.deg2rad(latitude)), longitude, bins=(rows, columns))
 
+    from matplotlib.ticker import MaxNLocator
+
     figure, axes = _figure(7.2, 4.2, projection="mollweide")
+    # drawn on a finer grid, because the sides of a cell are straight and the map is not
+    north, east = np.linspace(-90, 90, 361), np.linspace(-180, 180, 721)
+    row = np.searchsorted(rows, np.sin(np.deg2rad(north[:-1] + 0.25)), side="right") - 1
+    column = np.searchsorted(columns, east[:-1] + 0.25, side="right") - 1
     mesh = axes.pcolormesh(
-        np.deg2rad(columns), np.arcsin(rows), counts, cmap="viridis", vmin=0, rasterized=True
-    )
+        np.deg2rad(east), np.deg2rad(north), counts[np.ix_(row, column)],
+        cmap="viridis", vmin=0, rasterized=True,
+    )  # fmt: skip
     bar = figure.colorbar(mesh, ax=axes, orientation="horizontal", shrink=0.6, pad=0.08, aspect=35)
     bar.set_label("particles per bin (bins of equal area)", fontsize=9)
     bar.ax.tick_params(labelsize=8)
+    bar.locator = MaxNLocator(integer=True, nbins=8)
+    bar.update_ticks()
     axes.grid(color="white", alpha=0.35, linewidth=0.6)
     axes.set_xticks(np.deg2rad([-120, -60, 0, 60, 120]), ["−120°", "−60°", "0°", "60°", "120°"])
     axes.tick_params(axis="x", colors="white", labelsize=8)
@@ -335,19 +344,20 @@ def _lines(axes: Axes, table: pd.DataFrame, lines: Mapping[str, tuple[str, str, 
             axes.plot(
                 table["iteration"], table[name], color=colour, marker=marker, markersize=4,
                 linewidth=1.4, label=label,
+                drawstyle="steps-mid" if label == "sampling step" else "default",
             )  # fmt: skip
     axes.grid(axis="y", color="0.9", linewidth=0.8)
     axes.set_axisbelow(True)
 
 
 def _mark_final(axes: Axes, table: pd.DataFrame) -> None:
-    """Write the last resolution beside its point."""
+    """Write the last resolution into the corner."""
     if "resolution" not in table or not table["resolution"].notna().any():
         return
     row = table[table["resolution"].notna()].iloc[-1]
     axes.annotate(
-        f"{row['resolution']:.2f} Å", (row["iteration"], row["resolution"]), fontsize=9,
-        xytext=(0, 8), textcoords="offset points", ha="right", color=_MAIN,
+        f"iteration {int(row['iteration'])}: {row['resolution']:.2f} Å", (0.97, 0.93), ha="right",
+        xycoords="axes fraction", fontsize=9, color=_MAIN,
     )  # fmt: skip
 
 
