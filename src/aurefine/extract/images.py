@@ -112,10 +112,9 @@ def _change_box(
     centre = (settings.box_size if settings.relion_window else size) // 2
     first = centre - window // 2
     pads = first < 0 or first + window > size
-    if settings.background is not None and settings.subtract_plane and not pads:
-        # the normalisation removes the grey level; without it single precision goes further
-        images -= images.mean(axis=(1, 2), keepdims=True, dtype=np.float64).astype(np.float32)
-    images = rescale_images(images, size)
+    # a plane that is subtracted later takes the grey level along
+    keep_level = settings.background is None or not settings.subtract_plane or pads
+    images = rescale_images(images, size, keep_level=keep_level)
     if settings.windowed_size is not None:
         images = window_about(images, window, centre)
     return images

@@ -11,7 +11,7 @@ import numpy.typing as npt
 __all__ = ["Background", "make_background", "normalise_images", "remove_dust"]
 
 _ABSOLUTE_FLOOR = 1e-10  # below this standard deviation the background counts as constant
-_RELATIVE_FLOOR = 1e-7  # the same relative to the range of the background: float32 rounding
+_RELATIVE_FLOOR = 3e-8  # the same relative to the root mean square before: float32 rounding
 _CANCELLED = 1e-8  # share of the power that a difference of squares in float64 still resolves
 
 
@@ -133,9 +133,8 @@ def normalise_images(
         variances[i] = np.var(values[i] - background.basis @ coefficients[i])
 
     deviations = np.sqrt(variances)
-    ranges = np.ptp(values, axis=1)
     is_constant: npt.NDArray[np.bool_] = deviations <= np.maximum(
-        _ABSOLUTE_FLOOR, _RELATIVE_FLOOR * ranges
+        _ABSOLUTE_FLOOR, _RELATIVE_FLOOR * np.sqrt(powers / n_pixels)
     )
     if not subtract_plane:
         coefficients[is_constant] = 0.0

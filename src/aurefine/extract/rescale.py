@@ -12,7 +12,9 @@ from aurefine.fourier.transforms import irfft_images
 __all__ = ["rescale_images", "window_about"]
 
 
-def rescale_images(images: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
+def rescale_images(
+    images: npt.NDArray[np.float32], size: int, *, keep_level: bool = True
+) -> npt.NDArray[np.float32]:
     """Resample square images to another box by cropping or padding their Fourier transforms.
 
     Parameters
@@ -21,6 +23,8 @@ def rescale_images(images: npt.NDArray[np.float32], size: int) -> npt.NDArray[np
         `box` is even.
     size : int
         New box size [px], even; the pixel size becomes ``pixel_size * box / size``.
+    keep_level : bool
+        If not, subtract the mean of each image, which serves precision if it is high.
 
     Returns
     -------
@@ -35,16 +39,20 @@ def rescale_images(images: npt.NDArray[np.float32], size: int) -> npt.NDArray[np
     box = images.shape[-1]
     if images.ndim != 3 or images.shape[1] != box or box % 2 or size % 2 or size < 2:
         raise ValueError(f"expected even square images and size: {images.shape}, {size}")
-    if size == box:
+    if size == box and keep_level:
         return images
-    # The mean goes around the transform, so that single precision serves any grey level.
-    mean = images.mean(axis=(1, 2), keepdims=True, dtype=np.float64).astype(np.float32)
-    centred = images - mean  # (n, box, box)
+    # The mean goes around the transform, so that single precision serves any grey level; the
+    # mean itself need not be precise for that.
+    means = images.reshape(len(images), -1).mean(axis=1)[:, None, None]  # (n, 1, 1)
+    centred = images - means  # (n, box, box)
+    if size == box:
+        return centred
     if size < box:
         resampled = _crop(centred, size)
     else:
         resampled = fourier_resize_images(centred, size).astype(np.float32, copy=False)
-    resampled += mean
+    if keep_level:
+        resampled += means
     return resampled
 
 

@@ -164,7 +164,7 @@ def _write_stack(
         half_precision=settings.float16,
     ) as writer:
         for batch in extract_images(micrograph, coordinates, images, counts, seed=(task.number,)):
-            if not np.isfinite(batch.sum(dtype=np.float64)):
+            if not np.isfinite(batch.sum()):
                 check_finite(micrograph.astype(np.float32), task.name)
                 raise ImageError(f"{task.name}: the pixel values are too large for this operation.")
             writer.append(batch)

@@ -1,0 +1,199 @@
+"""Time and memory of extraction: aurefine against relion_preprocess, two processes each.
+
+    python benchmarks/extract_speed.py --project FOLDER_WITH_D2_MICROGRAPHS
+
+extracts from that project and from larger simulated micrographs and prints a Markdown table. Both
+programs do the same work with two workers (MPI processes and threads): box 360 to 256 px,
+re-centring, normalisation, inverted contrast. The whole command is timed, start-up included; memory
+is the largest resident size, for RELION the sum of its two processes' peaks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from aurefine.io.mrc import write_map
+from aurefine.io.star import write_star
+
+WORKERS = 2
+
+
+@dataclass(frozen=True)
+class Case:
+    """One data set and the options of its extraction."""
+
+    name: str
+    folder: Path
+    micrographs: str
+    particles: str
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Wall time [s] and peak memory [MB] of a run."""
+
+    seconds: float
+    megabytes: float
+
+
+def job_options(box: int, size: int) -> tuple[str, ...]:
+    """Return the options of the tutorial for a box that is rescaled."""
+    return tuple(
+        shlex.split(
+            "--recenter --recenter_x 0 --recenter_y 0 --recenter_z 0 --extract "
+            f"--extract_size {box} --scale {size} --norm --bg_radius {int(0.375 * size)} "
+            "--white_dust -1 --black_dust -1 --invert_contrast"
+        )
+    )
+
+
+def simulate(folder: Path, n_micrographs: int, edge: int, n_particles: int) -> None:
+    """Write float32 micrographs of noise and random particles."""
+    rng = np.random.default_rng(1)
+    names = [f"MotionCorr/job002/Movies/mic{i:03d}.mrc" for i in range(n_micrographs)]
+    (folder / "MotionCorr/job002/Movies").mkdir(parents=True)
+    for name in names:
+        write_map(folder / name, rng.standard_normal((edge, edge), dtype=np.float32), 0.885)
+    optics = pd.DataFrame(
+        {
+            "rlnOpticsGroupName": ["opticsGroup1"], "rlnOpticsGroup": [1], "rlnVoltage": [300.0],
+            "rlnSphericalAberration": [2.7], "rlnAmplitudeContrast": [0.1],
+        }
+    )  # fmt: skip
+    micrographs = pd.DataFrame(
+        {
+            "rlnMicrographName": names, "rlnOpticsGroup": 1, "rlnDefocusU": 9000.0,
+            "rlnDefocusV": 8900.0, "rlnDefocusAngle": 10.0,
+        }
+    )  # fmt: skip
+    write_star(
+        folder / "micrographs.star",
+        {"optics": optics.assign(rlnMicrographPixelSize=0.885), "micrographs": micrographs},
+        version=30001,
+    )
+    n = n_micrographs * n_particles
+    particles = pd.DataFrame(
+        {
+            "rlnMicrographName": np.repeat(names, n_particles),
+            "rlnImageName": [f"{i + 1}@Extract/job009/old.mrcs" for i in range(n)],
+            "rlnCoordinateX": rng.uniform(100, edge - 100, n),
+            "rlnCoordinateY": rng.uniform(100, edge - 100, n),
+            "rlnAngleRot": rng.uniform(-180, 180, n),
+            "rlnAngleTilt": rng.uniform(0, 180, n),
+            "rlnAnglePsi": rng.uniform(-180, 180, n),
+            "rlnOriginXAngst": rng.normal(0, 5, n),
+            "rlnOriginYAngst": rng.normal(0, 5, n),
+            "rlnOpticsGroup": 1,
+            "rlnDefocusU": 9000.0,
+            "rlnDefocusV": 8900.0,
+            "rlnDefocusAngle": 10.0,
+        }
+    )
+    optics = optics.assign(rlnImagePixelSize=3.54, rlnImageSize=64, rlnImageDimensionality=2)
+    write_star(folder / "particles.star", {"optics": optics, "particles": particles}, version=30001)
+
+
+def measure(command: list[str], folder: Path, wrapper: Path) -> Cost:
+    """Run a command; each of its worker processes leaves its peak memory beside `wrapper`."""
+    for path in wrapper.parent.glob("peak.*"):
+        path.unlink()
+    done = subprocess.run(
+        ["/usr/bin/time", "-f", "%e seconds", *command],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    match = re.search(r"([\d.]+) seconds", done.stderr)
+    if done.returncode or match is None:
+        raise SystemExit(f"{shlex.join(command)} failed:\n{done.stdout}\n{done.stderr}")
+    peaks = [int(path.read_text().split()[-1]) for path in wrapper.parent.glob("peak.*")]
+    return Cost(float(match.group(1)), sum(peaks) / 1024)
+
+
+def best(command: list[str], output: Path, folder: Path, wrapper: Path, repeats: int) -> Cost:
+    """Repeat a run into an empty output folder and return its fastest time and largest memory."""
+    costs = []
+    for _ in range(repeats):
+        shutil.rmtree(output, ignore_errors=True)
+        costs.append(measure(command, folder, wrapper))
+    return Cost(min(c.seconds for c in costs), max(c.megabytes for c in costs))
+
+
+def compare(case: Case, work: Path, repeats: int) -> str:
+    """Run both programs on one case and return a line of the table."""
+    wrapper = work / "wrapper.sh"
+    wrapper.write_text(f'#!/bin/sh\nexec /usr/bin/time -f %M -o {work}/peak.$$ "$@"\n')
+    wrapper.chmod(0o755)
+    costs = {}
+    for program in ("relion", "aurefine"):
+        output = work / program
+        common = [
+            "--i", case.micrographs, "--reextract_data_star", case.particles,
+            "--part_dir", f"{output}/", "--part_star", f"{output}/particles.star", *case.options,
+        ]  # fmt: skip
+        if program == "relion":
+            start = ["mpirun", "-n", str(WORKERS), str(wrapper), "relion_preprocess_mpi"]
+        else:
+            start = [str(wrapper), sys.executable, "-m", "aurefine", "extract"]
+            start += ["--j", str(WORKERS)]
+        costs[program] = best([*start, *common], output, case.folder, wrapper, repeats)
+    relion, ours = costs["relion"], costs["aurefine"]
+    return (
+        f"| {case.name} | {relion.seconds:.2f} | {ours.seconds:.2f} "
+        f"| **{relion.seconds / ours.seconds:.1f}** | {relion.megabytes:.0f} "
+        f"| {ours.megabytes:.0f} | {ours.megabytes / relion.megabytes:.2f} |"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--project", type=Path, help="copy of the d2-micrographs project")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--small", action="store_true", help="fewer simulated micrographs")
+    arguments = parser.parse_args()
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        os.environ |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    print("| data | RELION [s] | aurefine [s] | ratio | RELION [MB] | aurefine [MB] | ratio |")
+    print("|---|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory(prefix="extract-speed-") as name:
+        work = Path(name)
+        if arguments.project:
+            case = Case(
+                "d2-micrographs: 5 x 2048², 220 particles, 360 → 256",
+                arguments.project,
+                "CtfFind/job003/micrographs_ctf.star",
+                "Select/class3d_first_exhaustive/particles.star",
+                job_options(360, 256),
+            )
+            print(compare(case, work, arguments.repeats), flush=True)
+        n_micrographs, n_particles = (4, 100) if arguments.small else (12, 200)
+        folder = work / "simulated"
+        simulate(folder, n_micrographs, 4096, n_particles)
+        for box, size in ((360, 256), (360, 90), (512, 256), (256, 256)):
+            case = Case(
+                f"{n_micrographs} x 4096², {n_micrographs * n_particles} particles, {box} → {size}",
+                folder,
+                "micrographs.star",
+                "particles.star",
+                job_options(box, size),
+            )
+            print(compare(case, work, arguments.repeats), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
