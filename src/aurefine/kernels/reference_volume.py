@@ -1,0 +1,226 @@
+"""Half volumes in plain NumPy: the part of `aurefine.kernels.reference` about voxels.
+
+See that module; the docstrings of the fast kernels give shapes and units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "crop_transform",
+    "extract_slices",
+    "floor_sums",
+    "insert_slices",
+    "shell_sums",
+    "symmetrise_planes",
+    "wiener_transform",
+]
+
+Array = npt.NDArray[Any]
+Volume = tuple[Array, int]
+
+
+def extract_slices(
+    volume: Volume, rotations: Array, pixel_x: Array, pixel_y: Array, out: Array
+) -> None:
+    """Sample central slices by trilinear interpolation; see `slices.extract_slices`."""
+    flat, edge = volume
+    values = _complex(flat.reshape(edge, edge, (edge + 1) // 2, 2))
+    found = np.zeros((len(rotations), len(pixel_x)), complex)
+    position, is_mirrored = _half_space(_slice_position(rotations, pixel_x, pixel_y))
+    for corner, weight in _corners(position, edge // 2):
+        found += weight * values[corner]
+    found = np.where(is_mirrored, found.conj(), found)
+    out[:] = np.concatenate([found.real, found.imag], axis=-1)
+
+
+def insert_slices(
+    volume: Volume,
+    rotations: Array,
+    pixel_x: Array,
+    pixel_y: Array,
+    slices: Array,
+    first_plane: int,
+    last_plane: int,
+) -> None:
+    """Add slices to the sums by the transpose of extraction; see `slices.insert_slices`."""
+    flat, edge = volume
+    sums = flat.reshape(edge, edge, (edge + 1) // 2, 3)
+    position, is_mirrored = _half_space(_slice_position(rotations, pixel_x, pixel_y))
+    values = np.moveaxis(slices, 1, -1).astype(np.float64)  # (n_slices, n_pixels, 3)
+    values[..., 1] *= np.where(is_mirrored, -1, 1)
+    total = np.zeros(sums.shape)
+    for (z, y, x), weight in _corners(position, edge // 2):
+        is_owned = (z >= first_plane) & (z < last_plane)
+        corner = (z[is_owned], y[is_owned], x[is_owned])
+        np.add.at(total, corner, (weight[..., None] * values)[is_owned])
+    sums += total.astype(sums.dtype)
+
+
+def _slice_position(rotations: Array, pixel_x: Array, pixel_y: Array) -> Array:
+    """Positions x A[0] + y A[1] as (x, y, z), shape (n_slices, n_pixels, 3)."""
+    plane = np.stack([pixel_x, pixel_y], axis=1).astype(np.float64)  # (n_pixels, 2)
+    position: Array = plane @ rotations[:, :2].astype(np.float64)
+    return position
+
+
+def _half_space(position: Array) -> tuple[Array, Array]:
+    """Map positions to x >= 0, and tell which ones were mirrored."""
+    is_mirrored = position[..., 0] < 0
+    return np.where(is_mirrored[..., None], -position, position), is_mirrored
+
+
+def _corners(position: Array, centre: int) -> Iterator[tuple[tuple[Array, Array, Array], Array]]:
+    """The 8 voxels around each position as indices (z, y, x), with their weights."""
+    lower = np.floor(position).astype(np.int64)
+    fraction = position - lower
+    for step in product((0, 1), repeat=3):
+        weight = np.where(step, fraction, 1 - fraction).prod(axis=-1)
+        x, y, z = np.moveaxis(lower + step, -1, 0)
+        # a corner without weight may lie outside the volume
+        used = weight > 0
+        yield (
+            (
+                np.where(used, z + centre, 0),
+                np.where(used, y + centre, 0),
+                np.where(used, x, 0),
+            ),
+            weight,
+        )
+
+
+def _complex(values: Array) -> Array:
+    """Complex numbers from real and imaginary parts in the last axis."""
+    result: Array = values[..., 0].astype(np.float64) + 1j * values[..., 1]
+    return result
+
+
+def _radius(edge: int) -> Array:
+    """Distance of the voxels of a half volume from the origin, (edge, edge, (edge + 1) // 2)."""
+    axis = np.arange(edge) - edge // 2
+    x = np.arange((edge + 1) // 2)
+    squared = axis[:, None, None] ** 2 + axis[None, :, None] ** 2 + x**2
+    return np.asarray(np.sqrt(squared))
+
+
+def _shell(radius: Array, padding: float) -> Array:
+    return np.floor(radius / padding + 0.5).astype(np.int64)
+
+
+def symmetrise_planes(
+    sums: Array,
+    operators: Array,
+    radius: int,
+    first_plane: int,
+    last_plane: int,
+    out: Array,
+) -> None:
+    """Sum over the operators of a point group; see `volume.symmetrise_planes`."""
+    edge = len(sums)
+    z, y, x = np.nonzero(_radius(edge)[first_plane:last_plane] <= radius)
+    z += first_plane
+    out[first_plane:last_plane] = sums[first_plane:last_plane]
+    voxels = np.stack([x, y - edge // 2, z - edge // 2], axis=1)
+    total = np.zeros((len(voxels), 3))
+    for operator in operators:
+        position, is_mirrored = _half_space(voxels @ operator.T)
+        found = np.zeros_like(total)
+        for corner, weight in _corners(position, edge // 2):
+            found += weight[:, None] * sums[corner]
+        found[:, 1] *= np.where(is_mirrored, -1, 1)
+        total += found
+    out[z, y, x] = total
+
+
+def shell_sums(
+    sums: Array, padding: float, radius: int, n_shells: int, limits: Array
+) -> tuple[Array, Array, Array]:
+    """Count voxels, weights and covered voxels by shell; see `volume.shell_sums`."""
+    r = _radius(len(sums))
+    shell = _shell(r, padding)
+    inside = (r < radius) & (shell < n_shells)
+    weight = sums[..., 2][inside].astype(np.float64)
+    shell = shell[inside]
+    return (
+        np.bincount(shell, minlength=n_shells).astype(np.float64),
+        np.bincount(shell, weights=weight, minlength=n_shells),
+        np.bincount(shell, weights=weight >= limits[shell], minlength=n_shells),
+    )
+
+
+def floor_sums(
+    sums: Array, padding: float, radius: int, inverse_prior: Array, n_rings: int
+) -> Array:
+    """Average the regularised weight by ring; see `volume.floor_sums`."""
+    r = _radius(len(sums))
+    ring = np.floor(r / padding).astype(np.int64)
+    inside = (r < radius) & (ring < n_rings)
+    weight = _regularised(sums, padding, inverse_prior)[inside]
+    count = np.bincount(ring[inside], minlength=n_rings)
+    total = np.bincount(ring[inside], weights=weight, minlength=n_rings)
+    return np.asarray(total / np.maximum(count, 1))
+
+
+def _regularised(sums: Array, padding: float, inverse_prior: Array) -> Array:
+    shell = np.minimum(_shell(_radius(len(sums)), padding), len(inverse_prior) - 1)
+    return np.asarray(sums[..., 2] + inverse_prior[shell])
+
+
+def wiener_transform(
+    sums: Array,
+    padding: float,
+    radius: int,
+    inverse_prior: Array,
+    floor: Array,
+    first_plane: int,
+    last_plane: int,
+    out: Array,
+) -> None:
+    """Divide sums by regularised weights; see `volume.wiener_transform`."""
+    edge, n = len(sums), len(out)
+    r = _radius(edge)
+    ring = np.minimum(np.floor(r / padding).astype(np.int64), len(floor) - 1)
+    weight = np.maximum(_regularised(sums, padding, inverse_prior), floor[ring])
+    z, y, x = np.indices(r.shape)
+    y, z = y - edge // 2, z - edge // 2
+    keep = (r < radius) & (weight > 0) & (np.abs(y) <= n // 2) & (np.abs(z) <= n // 2)
+    keep &= (y != n // 2) & (z != n // 2) & (x <= n // 2)
+    keep[:first_plane] = False
+    keep[last_plane:] = False
+    z, y, x = z[keep], y[keep], x[keep]
+    out[z % n, y % n, x] = _centring(x, y, z) * _complex(sums)[keep] / weight[keep]
+
+
+def crop_transform(
+    transform: Array,
+    radius: float,
+    inner_radius: float,
+    scale: float,
+    first_plane: int,
+    last_plane: int,
+    out: Array,
+) -> None:
+    """Copy the sphere of a centred transform; see `volume.crop_transform`."""
+    edge, n = len(out), len(transform)
+    r = _radius(edge)
+    z, y, x = np.indices(r.shape)
+    y, z = y - edge // 2, z - edge // 2
+    keep = (r <= radius) & (np.abs(y) <= n // 2) & (np.abs(z) <= n // 2) & (x <= n // 2)
+    if inner_radius >= 0:
+        keep &= r > inner_radius
+    values = np.zeros(r.shape, complex)
+    x, y, z = x[keep], y[keep], z[keep]
+    values[keep] = scale * _centring(x, y, z) * transform[z % n, y % n, x]
+    planes = slice(first_plane, last_plane)
+    out[planes] = np.stack([values.real, values.imag], axis=-1)[planes]
+
+
+def _centring(x: Array, y: Array, z: Array) -> Array:
+    """Signs that move the origin from the corner of a box to its middle."""
+    return 1 - 2 * ((x + y + z) % 2)
