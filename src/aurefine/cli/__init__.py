@@ -1,1 +1,3 @@
 """Command line: parse, call `jobs`, show."""
+
+__all__ = ["main", "parser"]

@@ -1,1 +1,15 @@
 """Hot loops: `reference` (NumPy, the specification) and fast backends."""
+
+__all__ = [
+    "accumulate",
+    "accuracy",
+    "ctf",
+    "images",
+    "local",
+    "pairs",
+    "posterior",
+    "reference",
+    "scoring",
+    "slices",
+    "volume",
+]

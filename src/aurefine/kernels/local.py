@@ -88,8 +88,8 @@ def fill_local_orientations(
         for i in range(first[p], first[p + 1]):
             weight = math.exp(-0.5 * (angle[i] / sigma_direction) ** 2) / direction_total
             centre = _centre_psi(poses[p], rot[i], tilt[i])
-            nearest = int(math.floor(centre / step + 0.5))
-            reach = min(int(math.ceil(cutoff / step)), (n_psi - 1) // 2)
+            nearest = math.floor(centre / step + 0.5)
+            reach = min(math.ceil(cutoff / step), (n_psi - 1) // 2)
             begin = n
             psi_total = 0.0
             for k in range(nearest - reach, nearest + reach + 1):

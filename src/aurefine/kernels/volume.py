@@ -60,9 +60,9 @@ def symmetrise_planes(sums, operators, radius, first_plane, last_plane, out):
                         py = -py
                         pz = -pz
                         sign = -1.0
-                    jx = int(math.floor(px))
-                    jy = int(math.floor(py))
-                    jz = int(math.floor(pz))
+                    jx = math.floor(px)
+                    jy = math.floor(py)
+                    jz = math.floor(pz)
                     fx = px - jx
                     fy = py - jy
                     fz = pz - jz
@@ -91,7 +91,7 @@ def symmetrise_planes(sums, operators, radius, first_plane, last_plane, out):
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _round(x):
-    return int(math.floor(x + 0.5))
+    return math.floor(x + 0.5)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

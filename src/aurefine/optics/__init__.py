@@ -1,1 +1,3 @@
 """Contrast transfer function, aberrations and optics groups."""
+
+__all__ = ["aberrations", "ctf", "groups", "mtf", "wavelength"]

@@ -1,1 +1,3 @@
 """Communicator, work splitting and threads."""
+
+__all__ = ["pool"]

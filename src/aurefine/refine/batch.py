@@ -10,8 +10,8 @@ import scipy.fft
 
 from aurefine.errors import ImageError
 from aurefine.imaging import background_weight
-from aurefine.kernels.images import gather_pixels, ring_power, shift_and_mask
 from aurefine.kernels.ctf import ctf_values
+from aurefine.kernels.images import gather_pixels, ring_power, shift_and_mask
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.particles import ParticleSet
 from aurefine.refine.pixels import half_plane_rings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -166,7 +167,7 @@ def slab_bounds(edge: int, radius: int, n_slabs: int) -> list[tuple[int, int]]:
     volume = np.cumsum(area)
     bounds = np.searchsorted(volume, volume[-1] * np.arange(1, n_slabs) / n_slabs) + 1
     edges = np.unique(np.concatenate([[0], bounds, [edge]])).tolist()
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 def _windows(n_slices: IntArray, limit: int) -> list[tuple[int, int]]:

@@ -8,15 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from aurefine.errors import AurefineError, ImageError
-from aurefine.geometry.directions import direction_index, pixel_angles
-from aurefine.geometry.euler import direction_from_angles, matrix_from_euler
+from aurefine.errors import AurefineError
+from aurefine.geometry.euler import direction_from_angles
 from aurefine.parallel.pool import WorkerPool
-from aurefine.refine import search
-from aurefine.refine.batch import PreparedBatch, prepare_batch
-from aurefine.refine.combine import Statistics, accumulate, backprojection_weights
+from aurefine.refine.coarse import make_coarse_table
+from aurefine.refine.half_step import BatchResult, HalfStep
 from aurefine.refine.particles import ParticleSet
-from aurefine.refine.pixels import half_plane_rings
 from aurefine.refine.plan import ImageGeometry, IterationPlan
 from aurefine.refine.profile import Stopwatch
 from aurefine.refine.projector import Projector
@@ -26,11 +23,9 @@ from aurefine.refine.sums import HalfSums, empty_sums
 __all__ = ["HalfResult", "expectation"]
 
 Float = npt.NDArray[np.float64]
-Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 _MAX_BATCH = 512  # particles
-_PAIR_BYTES = 320  # working memory per significant coarse pair, with 4 x 8 children
 _GIB = 1 << 30
 
 
@@ -104,7 +99,7 @@ def expectation(
         n_groups=len(model.group_scale),
         n_directions=len(model.direction_prior),
     )
-    parts: list[_BatchResult] = []
+    parts: list[BatchResult] = []
     for geometry in plan.geometries:
         rows = order[np.isin(particles.optics[order], geometry.group_rows)]
         if not len(rows):
@@ -114,10 +109,10 @@ def expectation(
             table = None
         else:
             with stopwatch("slices"):
-                table = search.make_coarse_table(
+                table = make_coarse_table(
                     plan, geometry, projector, model, pool, _table_budget(plan)
                 )
-        half_step = _HalfStep(
+        half_step = HalfStep(
             particles, poses, model, projector, plan, geometry, table, seed, pool, stopwatch, sums
         )
         size = _batch_size(plan, geometry)
@@ -131,291 +126,10 @@ def expectation(
             parts.extend(half_step.run(batch_rows, raw, progress))
     joined = {
         name: np.concatenate([getattr(part, name) for part in parts])
-        for name in _BatchResult.__slots__
+        for name in BatchResult.__slots__
     }
     done = np.argsort(joined["rows"], kind="stable")
     return HalfResult(sums=sums, **{name: values[done] for name, values in joined.items()})
-
-
-@dataclass(frozen=True, slots=True)
-class _BatchResult:
-    rows: IntArray
-    rot: Float
-    tilt: Float
-    psi: Float
-    offset_x: Float
-    offset_y: Float
-    norm_correction: Float
-    log_likelihood: Float
-    pmax: Float
-    n_significant: IntArray
-
-
-@dataclass(frozen=True, slots=True)
-class _HalfStep:
-    """What all batches of one half and geometry share."""
-
-    particles: ParticleSet
-    poses: Poses
-    model: HalfModel
-    projector: Projector
-    plan: IterationPlan
-    geometry: ImageGeometry
-    table: search.CoarseTable | None
-    seed: int
-    pool: WorkerPool
-    stopwatch: Stopwatch
-    sums: HalfSums
-
-    def run(
-        self, rows: IntArray, raw: Float32, progress: Callable[[int], None]
-    ) -> list[_BatchResult]:
-        """Align one batch and add it to the sums."""
-        plan, geometry, poses, particles = self.plan, self.geometry, self.poses, self.particles
-        offsets = np.stack([poses.offset_x[rows], poses.offset_y[rows]], axis=1)
-        origin_px = _round_half_away(offsets / geometry.pixel_size)
-        intensity = (
-            self.model.norm_average / poses.norm_correction[rows]
-            if plan.options.norm
-            else np.ones(len(rows))
-        )
-        with self.stopwatch("preparing images"):
-            batch = prepare_batch(
-                particles,
-                rows,
-                raw,
-                origin_px,
-                intensity,
-                self.model,
-                plan,
-                geometry,
-                self.pool,
-                self.seed,
-            )
-            noise_group = particles.noise_group[rows]
-            cross_weights, norm_weights = search.score_weights(batch, noise_group, plan, geometry)
-            prior_offset = (
-                np.zeros((len(rows), 2))
-                if particles.prior_offset is None
-                else particles.prior_offset[rows]
-            )
-            offset_priors = search.offset_log_priors(
-                batch, plan, geometry, self.model.sigma_offset, prior_offset
-            )
-            numerator, denominator = backprojection_weights(
-                batch,
-                noise_group,
-                np.array(
-                    [particles.optics_groups[g].is_premultiplied for g in particles.optics[rows]]
-                ),
-                plan,
-                geometry,
-            )
-        with self.stopwatch("coarse scoring"):
-            pairs = self._coarse(batch, cross_weights, norm_weights, offset_priors)
-        image_norms = np.sqrt(
-            np.maximum(
-                (batch.masked**2 * geometry.pixels.multiplicity).sum(axis=(1, 2), dtype=float),
-                1e-30,
-            )
-        )
-        model_transfer = (
-            batch.transfer
-            if plan.reference_has_ctf
-            else np.broadcast_to(geometry.valid, batch.transfer.shape)
-        )
-        results = []
-        for a, b in _particle_ranges(pairs.first, int(plan.options.memory_budget * _GIB / 4)):
-            with self.stopwatch("fine scoring"):
-                posterior = search.fine_search(
-                    batch,
-                    pairs,
-                    (a, b),
-                    cross_weights,
-                    norm_weights,
-                    image_norms,
-                    plan,
-                    geometry,
-                    self.projector,
-                    self.pool,
-                )
-            self._check_finite(posterior, batch.rows[a:b])
-            with self.stopwatch("combining"):
-                statistics = accumulate(
-                    batch,
-                    (a, b),
-                    posterior,
-                    model_transfer,
-                    numerator,
-                    denominator,
-                    plan,
-                    geometry,
-                    self.projector,
-                    self.sums,
-                    self.pool,
-                )
-            with self.stopwatch("statistics"):
-                results.append(
-                    self._collect(batch, (a, b), pairs, posterior, statistics, intensity[a:b])
-                )
-            progress(b - a)
-        return results
-
-    def _coarse(
-        self,
-        batch: PreparedBatch,
-        cross_weights: Float32,
-        norm_weights: Float32,
-        offset_priors: Float32,
-    ) -> search.Pairs:
-        if self.table is not None:
-            return search.global_search(
-                batch,
-                cross_weights,
-                norm_weights,
-                offset_priors,
-                self.table,
-                self.plan,
-                self.geometry,
-                self.projector,
-                self.pool,
-            )
-        current = matrix_from_euler(
-            self.poses.rot[batch.rows], self.poses.tilt[batch.rows], self.poses.psi[batch.rows]
-        )
-        return search.local_search(
-            batch,
-            current,
-            cross_weights,
-            norm_weights,
-            offset_priors,
-            self.plan,
-            self.geometry,
-            self.projector,
-            self.pool,
-        )
-
-    def _check_finite(self, posterior: search.Posterior, rows: IntArray) -> None:
-        bad = ~np.isfinite(posterior.log_total)
-        if bad.any():
-            raise ImageError(
-                f"particle row {rows[np.argmax(bad)] + 1}: its score is not a number. The image, "
-                "its CTF parameters or the noise spectrum of its optics group is unusable; "
-                "remove the particle."
-            )
-
-    def _collect(
-        self,
-        batch: PreparedBatch,
-        particle_range: tuple[int, int],
-        pairs: search.Pairs,
-        posterior: search.Posterior,
-        statistics: Statistics,
-        intensity: Float,
-    ) -> _BatchResult:
-        """Add the scalar and spectral statistics to the sums and gather the new poses."""
-        plan, geometry, sums, particles = self.plan, self.geometry, self.sums, self.particles
-        a, b = particle_range
-        rows = batch.rows[a:b]
-        power = batch.ring_power[a:b]
-        n_shells = statistics.cross.shape[1]
-        residual = power.copy()
-        residual[:, :n_shells] = (
-            statistics.weight[:, None] * power[:, :n_shells]
-            - 2 * statistics.cross
-            + statistics.power
-        )
-        shells = geometry.model_shell
-        noise_group = particles.noise_group[rows]
-        _, pixels_per_ring = half_plane_rings(geometry.box)
-        np.add.at(sums.noise, (noise_group[:, None], shells[None, :]), residual)
-        np.add.at(
-            sums.noise_pixels,
-            (noise_group[:, None], shells[None, :]),
-            statistics.weight[:, None] * pixels_per_ring[None, :],
-        )
-        expected = np.maximum(residual.sum(axis=1), 0.0)
-        norm = np.sqrt(2 * expected) / intensity if plan.options.norm else np.ones(len(rows))
-        micrograph = particles.micrograph_group[rows]
-        scale = np.maximum(self.model.group_scale[micrograph], 0.001)
-        strong = self.model.data_vs_prior[shells[:n_shells]] > 3
-        np.add.at(sums.scale_cross, micrograph, statistics.cross[:, strong].sum(axis=1) / scale)
-        np.add.at(sums.scale_power, micrograph, statistics.power[:, strong].sum(axis=1) / scale**2)
-        n_child = plan.n_child_offsets
-        fine_total = (
-            batch.origin_px[a:b, None] * geometry.pixel_size + plan.fine_offsets[None]
-        )  # (n, n_fine_offsets, 2) Å
-        prior = 0.0 if particles.prior_offset is None else particles.prior_offset[rows][:, None]
-        distance2 = ((fine_total - prior) ** 2).sum(axis=2)
-        own = posterior.pairs
-        particle = np.repeat(np.arange(b - a), np.diff(own.first))
-        by_offset = posterior.weights.sum(axis=2, dtype=float)  # (n_pairs, n_child_offsets)
-        fine_index = own.offset[:, None] * n_child + np.arange(n_child)
-        sums.offset2 += float((by_offset * distance2[particle[:, None], fine_index]).sum())
-        sums.direction += np.bincount(
-            self._direction_rows(own.orientation),
-            weights=by_offset.sum(axis=1),
-            minlength=len(sums.direction),
-        )
-        sums.weight += float(statistics.weight.sum())
-        sums.norm += float(norm.sum())
-        likelihood = self._log_likelihood(batch, (a, b), posterior, noise_group)
-        sums.log_likelihood += float(likelihood.sum())
-        sums.pmax += float(posterior.probability.sum())
-        pair, child_offset, child = np.unravel_index(posterior.best, posterior.weights.shape)
-        rot, tilt, psi = search.best_angles(own.orientation[pair], child, plan)
-        shift = fine_total[np.arange(b - a), own.offset[pair] * n_child + child_offset]
-        return _BatchResult(
-            rows=rows,
-            rot=rot,
-            tilt=tilt,
-            psi=psi,
-            offset_x=shift[:, 0],
-            offset_y=shift[:, 1],
-            norm_correction=norm,
-            log_likelihood=likelihood,
-            pmax=posterior.probability,
-            n_significant=np.diff(own.first),
-        )
-
-    def _direction_rows(self, orientation: IntArray) -> IntArray:
-        """Row of the direction prior of each coarse orientation."""
-        plan = self.plan
-        row = orientation // len(plan.psi)
-        if not plan.sampling.is_local:
-            return row
-        pixels, inverse = np.unique(row, return_inverse=True)
-        directions = direction_from_angles(*pixel_angles(pixels, plan.sampling.order))
-        found: IntArray = direction_index(directions, plan.grid, plan.group)[inverse]
-        return found
-
-    def _log_likelihood(
-        self,
-        batch: PreparedBatch,
-        particle_range: tuple[int, int],
-        posterior: search.Posterior,
-        noise_group: IntArray,
-    ) -> Float:
-        """Log-likelihood of each particle (spec 3.10), or its correlation."""
-        if self.plan.use_correlation:
-            return posterior.log_total
-        a, b = particle_range
-        geometry = self.geometry
-        n_shells = len(geometry.pixels.shell_first) - 1
-        _, pixels_per_ring = half_plane_rings(geometry.box)
-        sigma2 = self.model.sigma2_noise[:, geometry.model_shell[1:n_shells]]
-        constant = (
-            np.log(2 * np.pi * np.maximum(sigma2, 1e-30)) * pixels_per_ring[1:n_shells]
-        ).sum(axis=1)
-        power = batch.ring_power[a:b]
-        inside = (power[:, 1:n_shells] / sigma2[noise_group] / 2).sum(axis=1)
-        outside = power[:, n_shells:].sum(axis=1) / 2
-        total: Float = posterior.log_total - inside - outside - constant[noise_group]
-        return total
-
-
-def _round_half_away(values: Float) -> IntArray:
-    return (np.sign(values) * np.floor(np.abs(values) + 0.5)).astype(np.int64)
 
 
 def _sorted_by_direction(rows: IntArray, poses: Poses) -> IntArray:
@@ -436,17 +150,3 @@ def _batch_size(plan: IterationPlan, geometry: ImageGeometry) -> int:
     rows = 8 * geometry.pixels.n_pixels * len(plan.fine_offsets)
     size = int(plan.options.memory_budget * _GIB / 4 // (per_particle + rows / 2))
     return int(np.clip(size, 8, _MAX_BATCH))
-
-
-def _particle_ranges(first: IntArray, byte_budget: int) -> list[tuple[int, int]]:
-    """Cut a batch so that the pairs of each part fit the byte budget."""
-    limit = max(1, byte_budget // _PAIR_BYTES)
-    ranges = []
-    a = 0
-    n = len(first) - 1
-    while a < n:
-        b = int(np.searchsorted(first, first[a] + limit, side="right")) - 1
-        b = min(max(b, a + 1), n)
-        ranges.append((a, b))
-        a = b
-    return ranges

@@ -126,8 +126,8 @@ def initial_noise(
     for g in range(n_noise_groups):
         sigma2[g] = _without_gaps(sigma2[g])
     filled = sigma2.sum(axis=1) > 0
-    sigma2[~filled] = sigma2[filled].mean(axis=0)
-    return sigma2
+    noise: Float = np.where(filled[:, None], sigma2, sigma2[filled].mean(axis=0))
+    return noise
 
 
 def _geometry(particles: ParticleSet, row: int) -> tuple[int, float]:

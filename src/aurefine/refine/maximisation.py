@@ -108,8 +108,9 @@ def gold_standard_fsc(first: HalfSums, second: HalfSums, r_max: int, n_shells: i
     index = shell[inside]
     a, b = a[inside].astype(np.complex128), b[inside].astype(np.complex128)
 
-    def total(values: Float) -> Float:
-        return np.bincount(index, weights=values, minlength=n_shells)
+    def total(values: npt.NDArray[np.floating]) -> Float:
+        sums: Float = np.bincount(index, weights=values, minlength=n_shells).astype(np.float64)
+        return sums
 
     power = total(np.abs(a) ** 2) * total(np.abs(b) ** 2)
     fsc = np.zeros(n_shells)
@@ -205,7 +206,6 @@ def reconstruct(
             [(z, min(z + 4, edge)) for z in range(0, edge, 4)],
         )
     padded = scipy.fft.irfftn(transform, s=(size,) * 3, workers=pool.n_threads, overwrite_x=True)
-    del transform
     start = size // 2 - box // 2
     inner = slice(start, start + box)
     values = padded[inner, inner, inner] * np.float32(box**2)

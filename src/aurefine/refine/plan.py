@@ -64,7 +64,8 @@ def model_shells(group: OpticsGroup, box: int, pixel_size: float) -> npt.NDArray
     """Model shell of each image shell 0..box_size // 2 of an optics group (spec 1.6)."""
     ratio = box * pixel_size / (group.box_size * group.pixel_size)
     shells = np.floor(np.arange(group.box_size // 2 + 1) * ratio + 0.5).astype(np.int64)
-    return np.minimum(shells, box // 2)
+    clipped: npt.NDArray[np.int64] = np.minimum(shells, box // 2)
+    return clipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,4 +212,5 @@ def _pixel_scale(group: OpticsGroup, pixels: FourierPixels) -> npt.NDArray[np.co
     extent = group.box_size * group.pixel_size
     phase = antisymmetric_phase(group, pixels.x / extent, pixels.y / extent)
     scale = pixels.sign / group.box_size**2 * np.exp(-1j * phase)
-    return scale.astype(np.complex64)
+    factors: npt.NDArray[np.complex64] = scale.astype(np.complex64)
+    return factors

@@ -22,6 +22,7 @@ __all__ = [
 ]
 
 Float = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 
 _MAX_NO_GAIN = 1
 _MAX_NO_CHANGE = 1
@@ -143,10 +144,10 @@ def update_sampling(
     )
     if not (by_resolution and by_changes):
         return controller, sampling
-    reached_maximum = 0 < options.maximum_angular_sampling and (
+    reached_maximum = options.maximum_angular_sampling > 0 and (
         step < options.maximum_angular_sampling
     )
-    wants_minimum = 0 < options.minimum_angular_sampling and (
+    wants_minimum = options.minimum_angular_sampling > 0 and (
         step > options.minimum_angular_sampling
     )
     if reached_maximum or (step < 0.75 * controller.accuracy_angles and not wants_minimum):
@@ -224,7 +225,7 @@ def update_assignments(
 
 
 def assignment_changes(
-    angles: Float, old_offsets: Float, new_offsets: Float, old_class: Float, new_class: Float
+    angles: Float, old_offsets: Float, new_offsets: Float, old_class: IntArray, new_class: IntArray
 ) -> tuple[float, float, float]:
     """Mean changes of angles [degrees], offsets [Å] and classes (spec 5.7).
 

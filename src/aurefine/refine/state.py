@@ -46,7 +46,7 @@ class SamplingState:
     @property
     def fine_offset_step(self) -> float:
         """Oversampled offset step [Å]."""
-        return self.offset_step / 2**self.oversampling
+        return float(self.offset_step / 2**self.oversampling)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,1 +1,3 @@
 """Figures and reports of a run."""
+
+__all__ = ["plots", "postprocess"]

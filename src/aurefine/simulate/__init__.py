@@ -1,1 +1,3 @@
 """Synthetic particle images from atoms or maps."""
+
+__all__ = ["atoms", "particles", "projector", "settings", "truth"]

@@ -1,0 +1,173 @@
+"""What a refinement writes while it runs: log lines, progress, checkpoints."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import sys
+from collections.abc import Callable
+
+import numpy as np
+
+from aurefine.io import ParticleTable
+from aurefine.jobs import run_lines
+from aurefine.jobs.job_control import check_abort
+from aurefine.jobs.refine_files import quantise, write_final, write_iteration
+from aurefine.jobs.refine_history import History
+from aurefine.jobs.refine_options import RunSettings
+from aurefine.jobs.run_log import RunLog
+from aurefine.refine.options import RefineOptions
+from aurefine.refine.plan import IterationPlan
+from aurefine.refine.state import ControllerState, RefinementState, SamplingState
+
+__all__ = ["RefineJob"]
+
+
+class RefineJob:
+    """Writes the files and the log of a run (a `RunObserver`)."""
+
+    def __init__(
+        self,
+        table: ParticleTable,
+        options: RefineOptions,
+        settings: RunSettings,
+        log: RunLog,
+    ) -> None:
+        self.history = History()
+        self._table = table
+        self._options = options
+        self._settings = settings
+        self._log = log
+        self._command = " ".join(shlex.quote(word) for word in sys.argv[1:])
+        self._progress = contextlib.ExitStack()
+        self._advance: Callable[[int], None] = _ignore
+
+    def iteration_started(self, controller: ControllerState) -> None:
+        """Print the status lines."""
+        self._log.write(run_lines.iteration_lines(controller, is_last=controller.has_converged))
+
+    def accuracy_started(self) -> None:
+        """Print that accuracies are being estimated."""
+        self._log.write(run_lines.accuracy_start_line())
+
+    def accuracy_estimated(self, controller: ControllerState) -> None:
+        """Print the accuracies."""
+        self._log.write(run_lines.accuracy_lines(controller))
+
+    def sampling_updated(self, sampling: SamplingState) -> None:
+        """Print the sampling."""
+        self._log.write(run_lines.sampling_lines(sampling))
+
+    def expectation_started(
+        self, controller: ControllerState, plan: IterationPlan, n_particles: int
+    ) -> None:
+        """Print the overview of the search and start the progress bar."""
+        self._log.write(
+            run_lines.requirement_line(1 / controller.current_frequency, plan.particle_diameter)
+        )
+        self._log.write(run_lines.overview_lines(controller.iteration, _search_levels(plan)))
+        self._advance = self._progress.enter_context(
+            self._log.progress(f"Expectation iteration {controller.iteration}", n_particles)
+        )
+
+    def particles_done(self, n: int) -> None:
+        """Move the progress bar, and stop if the user asks for it."""
+        self._advance(n)
+        check_abort(self._settings.pipeline_control)
+
+    def halves_joined(self, resolution: float) -> None:
+        """Print the joining of the halves."""
+        self._end_progress()
+        self._log.write(run_lines.join_lines(resolution))
+
+    def fsc_started(self, is_solvent_corrected: bool) -> None:
+        """Print the kind of FSC."""
+        self._end_progress()
+        self._log.write(run_lines.fsc_line(is_solvent_corrected=is_solvent_corrected))
+
+    def phases_randomised(self, resolution: float) -> None:
+        """Print the resolution of phase randomisation."""
+        self._log.write(run_lines.randomise_line(resolution))
+
+    def maximisation_started(self) -> None:
+        """Print the start of the reconstruction."""
+        self._log.write(run_lines.maximisation_line())
+
+    def warn(self, message: str) -> None:
+        """Write a warning."""
+        self._log.warn(message)
+
+    def checkpoint(self, state: RefinementState, options: RefineOptions) -> RefinementState:
+        """Write all files of the iteration and go on from what they hold."""
+        state = quantise(state)
+        write_iteration(
+            state,
+            self._table,
+            self._settings.output_root,
+            options,
+            self._command,
+            self._settings,
+        )
+        if state.controller.iteration > 0:
+            self._remember(state)
+        return state
+
+    def converged(self, state: RefinementState) -> None:
+        """Write the final files and print the closing lines."""
+        write_final(
+            state,
+            self._table,
+            self._settings.output_root,
+            self._options,
+            self._command,
+            self._settings,
+        )
+        self._remember(state)
+        self._log.write(
+            run_lines.final_lines(
+                self._settings.output_root,
+                state.controller,
+                is_solvent_corrected=self._options.solvent_correct_fsc
+                and bool(self._settings.solvent_mask),
+                tau2_fudge=self._options.tau2_fudge,
+            )
+        )
+
+    def _remember(self, state: RefinementState) -> None:
+        self.history.add(state)
+        self._log.write(run_lines.summary_line(state))
+        stages = sorted(state.times.seconds.items(), key=lambda item: -item[1])
+        shares = ", ".join(f"{name} {seconds:.2f}" for name, seconds in stages if seconds >= 0.005)
+        self._log.write(f" Seconds: {shares}")
+
+    def _end_progress(self) -> None:
+        self._progress.close()
+        self._advance = _ignore
+
+
+def _ignore(n: int) -> None:
+    """Drop progress outside the expectation step."""
+
+
+def _search_levels(plan: IterationPlan) -> list[run_lines.SearchLevel]:
+    """Extent of both passes per particle; with local searches the usual neighbourhood."""
+    sampling = plan.sampling
+    step = 360 / (6 * 2**sampling.order)
+    n_psi = len(plan.psi)
+    if sampling.is_local:
+        reach = 3 * sampling.sigma_angle
+        share = (1 - np.cos(np.deg2rad(reach))) / 2
+        n_directions = max(1, round(12 * 4**sampling.order * share))
+        n_orientations = n_directions * max(1, round(n_psi * min(1.0, 2 * reach / 360)))
+    else:
+        n_orientations = len(plan.grid.rot) * n_psi
+    n_offsets = len(plan.coarse_offsets)
+    return [
+        run_lines.SearchLevel(
+            n_orientations=n_orientations * 8**level,
+            angular_step=step / 2**level,
+            n_translations=n_offsets * 4**level,
+            offset_step=sampling.offset_step / 2**level,
+        )
+        for level in range(sampling.oversampling + 1)
+    ]
