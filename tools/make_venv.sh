@@ -10,7 +10,8 @@ set -euo pipefail
 
 venv=$1
 extra=${2:-}
-log=$venv.log
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -81,4 +82,3 @@ if ! "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
     say "behind a proxy set https_proxy, or index-url in pip's configuration."
     exit 1
 fi
-rm -f "$log"
