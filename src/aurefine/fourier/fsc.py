@@ -15,6 +15,7 @@ __all__ = [
     "fsc_of_maps",
     "last_shell_above",
     "phase_randomise",
+    "randomise_phases_from",
     "resolution_at",
     "solvent_corrected_fsc",
 ]
