@@ -73,3 +73,19 @@ def test_dust_noise_depends_on_seed_and_particle_only():
     assert counts.n_dust_pixels > 0
     np.testing.assert_array_equal(first, again)
     assert np.any(first != other)
+
+
+def test_a_constant_micrograph_gives_zeros_and_is_counted():
+    settings = ImageSettings(16, 12, background_radius=4)
+    images, counts = _run(settings, micrograph=np.full((120, 140), 3001.7, dtype=np.float32))
+    np.testing.assert_allclose(images, 0, atol=1e-3)
+    assert counts.n_constant == 7
+
+
+def test_a_constant_region_beside_noise_gives_zeros():
+    micrograph = MICROGRAPH.copy()
+    x, y = np.trunc(COORDINATES[4]).astype(int)
+    micrograph[max(y - 8, 0) : y + 8, max(x - 8, 0) : x + 8] = 55.5
+    images, counts = _run(ImageSettings(16, 12, background_radius=4), micrograph=micrograph)
+    assert counts.n_constant == 1
+    np.testing.assert_allclose(images[4], 0, atol=1e-4)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from aurefine.extract.window import (
     cut_windows,
+    grey_level,
     window_corners,
     windows_off_micrograph,
     windows_over_edge,
@@ -48,3 +49,20 @@ def test_edge_tests_agree_with_the_number_of_pixels_outside():
     over = windows_over_edge(corners, box, MICROGRAPH.shape)
     np.testing.assert_array_equal(off, [True, False, False, False, False, False, True])
     np.testing.assert_array_equal(over, [True, True, False, False, True, True, True])
+
+
+def test_grey_level_is_subtracted_while_cutting():
+    corners = np.array([[-2, 3], [28, 18]])
+    plain = cut_windows(MICROGRAPH, corners, 8)
+    np.testing.assert_array_equal(cut_windows(MICROGRAPH, corners, 8, level=100.0), plain - 100)
+
+
+def test_grey_level_is_near_the_mean_and_ignores_nan():
+    micrograph = np.random.default_rng(1).normal(1000, 10, (640, 640)).astype(np.float32)
+    micrograph[:200, :32] = np.nan
+    # 400 pixels are used, so that the estimate is good to 0.5
+    assert grey_level(micrograph) == pytest.approx(1000, abs=2)
+
+
+def test_grey_level_of_a_spoilt_micrograph_is_zero():
+    assert grey_level(np.full((64, 64), np.nan, dtype=np.float32)) == 0

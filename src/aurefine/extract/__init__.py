@@ -11,6 +11,7 @@ from aurefine.extract.normalise import (
 from aurefine.extract.rescale import rescale_images, window_about
 from aurefine.extract.window import (
     cut_windows,
+    grey_level,
     window_corners,
     windows_off_micrograph,
     windows_over_edge,
@@ -23,6 +24,7 @@ __all__ = [
     "Recentring",
     "cut_windows",
     "extract_images",
+    "grey_level",
     "make_background",
     "normalise_images",
     "project_point",

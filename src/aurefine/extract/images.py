@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from aurefine.extract.normalise import Background, make_background, normalise_images, remove_dust
 from aurefine.extract.rescale import rescale_images, window_about
-from aurefine.extract.window import cut_windows, window_corners
+from aurefine.extract.window import cut_windows, grey_level, window_corners
 
 __all__ = ["ImageCounts", "ImageSettings", "extract_images"]
 
@@ -50,6 +50,21 @@ class ImageSettings:
     def output_size(self) -> int:
         """Edge of the finished images [px]."""
         return self.windowed_size or self.rescaled_size or self.box_size
+
+    @property
+    def window_source(self) -> tuple[int, int]:
+        """Edge of the images before they are windowed, and the pixel to window about [px]."""
+        size = self.rescaled_size or self.box_size
+        return size, (self.box_size if self.relion_window else size) // 2
+
+    @property
+    def keeps_level(self) -> bool:
+        """Whether the result depends on the grey level; a subtracted plane takes it along."""
+        if self.background is None or not self.subtract_plane:
+            return True
+        size, centre = self.window_source
+        first = centre - self.output_size // 2
+        return first < 0 or first + self.output_size > size
 
     def output_pixel_size(self, micrograph_pixel_size: float) -> float:
         """Pixel size of the finished images [Å]."""
@@ -94,12 +109,13 @@ def extract_images(
         The next `k` particles, ``size = settings.output_size``.
     """
     corners = window_corners(coordinates, settings.box_size)
+    level = 0.0 if settings.keeps_level else grey_level(micrograph)
     step = max(1, _BATCH_BYTES // (4 * settings.box_size**2))
     for start in range(0, len(corners), step):
         batch = corners[start : start + step]
         # pixels that are not finite make the whole image so, and the caller finds it
         with np.errstate(invalid="ignore", over="ignore"):
-            images = cut_windows(micrograph, batch, settings.box_size)
+            images = cut_windows(micrograph, batch, settings.box_size, level=level)
             images = _change_box(images, settings)
             _change_greys(images, settings, counts, (*seed, start))
         yield images
@@ -108,16 +124,10 @@ def extract_images(
 def _change_box(
     images: npt.NDArray[np.float32], settings: ImageSettings
 ) -> npt.NDArray[np.float32]:
-    size = settings.rescaled_size or settings.box_size
-    window = settings.windowed_size or size
-    centre = (settings.box_size if settings.relion_window else size) // 2
-    first = centre - window // 2
-    pads = first < 0 or first + window > size
-    # a plane that is subtracted later takes the grey level along
-    keep_level = settings.background is None or not settings.subtract_plane or pads
-    images = rescale_images(images, size, keep_level=keep_level)
+    size, centre = settings.window_source
+    images = rescale_images(images, size, has_level=settings.keeps_level)
     if settings.windowed_size is not None:
-        images = window_about(images, window, centre)
+        images = window_about(images, settings.windowed_size, centre)
     return images
 
 

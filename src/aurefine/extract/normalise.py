@@ -11,7 +11,7 @@ import numpy.typing as npt
 __all__ = ["Background", "make_background", "normalise_images", "remove_dust"]
 
 _ABSOLUTE_FLOOR = 1e-10  # below this standard deviation the background counts as constant
-_RELATIVE_FLOOR = 3e-8  # the same relative to the root mean square before: float32 rounding
+_RELATIVE_FLOOR = 1e-6  # the same relative to the root mean square before: float32 rounding
 _CANCELLED = 1e-8  # share of the power that a difference of squares in float64 still resolves
 
 

@@ -12,7 +12,7 @@ __all__ = ["rescale_images", "window_about"]
 
 
 def rescale_images(
-    images: npt.NDArray[np.float32], size: int, *, keep_level: bool = True
+    images: npt.NDArray[np.float32], size: int, *, has_level: bool = True
 ) -> npt.NDArray[np.float32]:
     """Resample square images to another box by cropping or padding their Fourier transforms.
 
@@ -22,8 +22,8 @@ def rescale_images(
         `box` is even.
     size : int
         New box size [px], even; the pixel size becomes ``pixel_size * box / size``.
-    keep_level : bool
-        If not, subtract the mean of each image, which serves precision if it is high.
+    has_level : bool
+        Whether the grey level may be far from 0 and must not cost precision.
 
     Returns
     -------
@@ -38,21 +38,22 @@ def rescale_images(
     box = images.shape[-1]
     if images.ndim != 3 or images.shape[1] != box or box % 2 or size % 2 or size < 2:
         raise ValueError(f"expected even square images and size: {images.shape}, {size}")
-    if size == box and keep_level:
+    if size == box:
         return images
+    if not has_level:
+        return _resample(images, size)
     # The mean goes around the transform, so that single precision serves any grey level; the
     # mean itself need not be precise for that.
     means = images.reshape(len(images), -1).mean(axis=1)[:, None, None]  # (n, 1, 1)
-    centred: npt.NDArray[np.float32] = images - means  # (n, box, box)
-    if size == box:
-        return centred
-    if size < box:
-        resampled = _crop(centred, size)
-    else:
-        resampled = fourier_resize_images(centred, size).astype(np.float32, copy=False)
-    if keep_level:
-        resampled += means
+    resampled = _resample(images - means, size)
+    resampled += means
     return resampled
+
+
+def _resample(images: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
+    if size < images.shape[-1]:
+        return _crop(images, size)
+    return fourier_resize_images(images, size).astype(np.float32, copy=False)
 
 
 def _crop(images: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:

@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["cut_windows", "window_corners", "windows_off_micrograph", "windows_over_edge"]
+__all__ = [
+    "cut_windows",
+    "grey_level",
+    "window_corners",
+    "windows_off_micrograph",
+    "windows_over_edge",
+]
 
 
 def window_corners(coordinates: npt.NDArray[np.float64], box_size: int) -> npt.NDArray[np.int64]:
@@ -50,8 +56,19 @@ def windows_over_edge(
     return is_over[:, 0] | is_over[:, 1]
 
 
+def grey_level(micrograph: npt.NDArray[Any]) -> float:
+    """Estimate the mean of a micrograph from some of its pixels, without those not finite."""
+    some = micrograph[::32, ::32].astype(np.float64)
+    finite = some[np.isfinite(some)]
+    return float(finite.mean()) if len(finite) else 0.0
+
+
 def cut_windows(
-    micrograph: npt.NDArray[Any], corners: npt.NDArray[np.int64], box_size: int
+    micrograph: npt.NDArray[Any],
+    corners: npt.NDArray[np.int64],
+    box_size: int,
+    *,
+    level: float = 0.0,
 ) -> npt.NDArray[np.float32]:
     """Cut one window per particle; pixels outside take the value of the nearest pixel inside.
 
@@ -63,6 +80,8 @@ def cut_windows(
         First pixel x, y of each window, see `window_corners`.
     box_size : int
         Edge of the windows [px].
+    level : float
+        Grey level that is subtracted.
 
     Returns
     -------
@@ -81,7 +100,12 @@ def cut_windows(
     for window, (x, y) in zip(windows, corners.tolist(), strict=True):
         left, right = max(-x, 0), min(nx - x, box_size)  # columns of the window that are inside
         top, bottom = max(-y, 0), min(ny - y, box_size)
-        window[top:bottom, left:right] = micrograph[y + top : y + bottom, x + left : x + right]
+        inside = window[top:bottom, left:right]
+        pixels = micrograph[y + top : y + bottom, x + left : x + right]
+        if level:
+            np.subtract(pixels, np.float32(level), out=inside, dtype=np.float32)
+        else:
+            inside[:] = pixels
         # columns first, then whole rows, so that corners get the corner pixel
         window[top:bottom, :left] = window[top:bottom, left : left + 1]
         window[top:bottom, right:] = window[top:bottom, right - 1 : right]
