@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aurefine.errors import AurefineError, OptionError
+from aurefine.jobs.stopping import TerminatedError
 
 __all__ = ["COMMANDS", "Command", "entry_point", "program_version", "run_command"]
 
@@ -59,7 +60,8 @@ def run_command(argv: Sequence[str]) -> int:
     Returns
     -------
     exit_code : int
-        0 success, 1 failure, 2 abort asked for by the user through the job directory, 130 Ctrl-C.
+        0 success, 1 failure, 2 abort asked for by the user through the job directory, 130 Ctrl-C,
+        143 SIGTERM, 129 SIGHUP.
         Failures leave one message on the standard error; with ``--debug``, or AUREFINE_DEBUG=1
         in the environment, also the place in the program.
     """
@@ -67,8 +69,11 @@ def run_command(argv: Sequence[str]) -> int:
     try:
         return _dispatch(arguments)
     except KeyboardInterrupt:
-        _report("interrupted; the last complete iteration can be continued.", arguments)
+        _report("interrupted by Ctrl-C.", arguments)
         return EXIT_INTERRUPTED
+    except TerminatedError as error:
+        _report(f"{error}.", arguments)
+        return error.exit_code
     except BrokenPipeError:
         # the reader of the output has gone (e.g. `| head`): nobody is left to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

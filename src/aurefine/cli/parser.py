@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from aurefine.errors import OptionError
-from aurefine.jobs.options import Option
+from aurefine.jobs.options import Option, notes_of
 
 __all__ = ["OptionParser", "build_parser", "given_values", "notes_of"]
 
@@ -136,16 +136,6 @@ def build_parser(options: Iterable[Option], prog: str, description: str) -> Opti
 def given_values(namespace: argparse.Namespace) -> dict[str, Any]:
     """Return the values that stood on the command line, by option name."""
     return dict(vars(namespace))
-
-
-def notes_of(options: Iterable[Option], given: Iterable[str]) -> list[str]:
-    """Return one line for each given option that is accepted but has no effect."""
-    names = set(given)
-    return [
-        f"option {option.flag} has no effect: {option.note}"
-        for option in options
-        if option.status == "ignored" and option.name in names
-    ]
 
 
 def _add(group: Any, option: Option) -> None:

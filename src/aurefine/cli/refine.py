@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from aurefine.cli.main import program_version
-from aurefine.cli.parser import build_parser, given_values, notes_of
+from aurefine.cli.parser import build_parser, given_values
 from aurefine.jobs.refine_options import REFINE_OPTIONS
 
 __all__ = ["run"]
@@ -26,8 +26,6 @@ def run(argv: Sequence[str]) -> int:
         sys.stdout.write(parser.format_help())
         return 0
     values = given_values(parser.parse_args(argv))
-    for note in notes_of(REFINE_OPTIONS, values):
-        sys.stdout.write(f" Note: {note}\n")
 
     from aurefine.jobs.refine3d import run_job  # slow to import: not needed for --help
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from aurefine.errors import AurefineError, OutputError
+from aurefine.jobs.stopping import TerminatedError, stoppable
 
 __all__ = ["AbortRequestedError", "check_abort", "run_controlled"]
 
@@ -27,7 +29,7 @@ def check_abort(directory: str) -> None:
         raise AbortRequestedError(f"{directory}: {_ABORT_WISH} found.")
 
 
-def run_controlled(directory: str, work: Callable[[], None]) -> int:
+def run_controlled(directory: str, work: Callable[[], None], *, folder: str = "") -> int:
     """Run a job and leave the marker of how it ended.
 
     Parameters
@@ -37,11 +39,14 @@ def run_controlled(directory: str, work: Callable[[], None]) -> int:
         no markers.
     work : callable
         The job.
+    folder : str
+        Where the job writes, from which incomplete files are removed if the process has to be
+        ended by force.
 
     Returns
     -------
     exit_code : int
-        0 on success, 2 on abort; any failure is marked and raised again.
+        0 on success, 2 on abort; any failure, Ctrl-C or signal is marked and raised again.
 
     Raises
     ------
@@ -52,18 +57,42 @@ def run_controlled(directory: str, work: Callable[[], None]) -> int:
         if directory:
             with contextlib.suppress(OSError):  # a bad directory shows when the job is marked
                 os.unlink(f"{directory}RELION_JOB_EXIT_{ending}")
+
+    def last_words(number: int) -> None:
+        _remove_temporary_files(folder)
+        if directory:
+            Path(f"{directory}RELION_JOB_EXIT_ABORTED").touch()
+        show_cursor = b"\x1b[?25h" if os.isatty(1) else b""  # hidden by a progress bar
+        os.write(1, show_cursor + b"\n exiting with an abort ...\n")
+        text = f"aurefine: error: stopped by {signal.Signals(number).name}.\n"
+        os.write(2, text.encode())
+
     try:
-        work()
+        with stoppable(last_words):
+            work()
     except AbortRequestedError:
+        with contextlib.suppress(OSError):  # the wish is fulfilled: a continued run goes on
+            os.unlink(directory + _ABORT_WISH)
         sys.stdout.write("\n exiting with an abort ...\n")
         _mark(directory, "ABORTED")
         return EXIT_ABORTED
+    except (KeyboardInterrupt, TerminatedError):
+        sys.stdout.write("\n exiting with an abort ...\n")
+        _mark(directory, "ABORTED")
+        raise
     except Exception:
         sys.stdout.write("\n exiting with an error ...\n")
         _mark(directory, "FAILURE")
         raise
     _mark(directory, "SUCCESS")
     return 0
+
+
+def _remove_temporary_files(folder: str) -> None:
+    if folder:
+        for path in Path(folder).glob(f"*.tmp-{os.getpid()}"):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def _mark(directory: str, ending: str) -> None:

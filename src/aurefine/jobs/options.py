@@ -8,7 +8,16 @@ from typing import Any, Literal
 
 from aurefine.errors import OptionError
 
-__all__ = ["Kind", "Option", "Range", "Status", "check_values", "find_option", "with_defaults"]
+__all__ = [
+    "Kind",
+    "Option",
+    "Range",
+    "Status",
+    "check_values",
+    "find_option",
+    "notes_of",
+    "with_defaults",
+]
 
 Kind = Literal["bool", "int", "float", "str", "path", "choice"]
 Status = Literal["used", "ignored", "refused"]
@@ -183,6 +192,16 @@ def with_defaults(options: Iterable[Option], given: Mapping[str, Any]) -> dict[s
         for option in options
         if option.status == "used"
     }
+
+
+def notes_of(options: Iterable[Option], given: Iterable[str]) -> list[str]:
+    """Return one line for each given option that is accepted but has no effect."""
+    names = set(given)
+    return [
+        f"option {option.flag} has no effect: {option.note}"
+        for option in options
+        if option.status == "ignored" and option.name in names
+    ]
 
 
 def check_values(options: Iterable[Option], values: Mapping[str, Any]) -> None:

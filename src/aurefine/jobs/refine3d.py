@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,8 @@ from aurefine.errors import OutputError
 from aurefine.geometry.symmetry import point_group
 from aurefine.io import ParticleTable
 from aurefine.jobs.job_control import run_controlled
-from aurefine.jobs.refine_files import (
-    particle_columns,
-    read_checkpoint,
-)
+from aurefine.jobs.options import notes_of
+from aurefine.jobs.refine_files import particle_columns, read_checkpoint
 from aurefine.jobs.refine_history import History
 from aurefine.jobs.refine_input import (
     Inputs,
@@ -36,6 +36,7 @@ from aurefine.jobs.refine_input import (
 )
 from aurefine.jobs.refine_job import RefineJob
 from aurefine.jobs.refine_options import (
+    REFINE_OPTIONS,
     RunSettings,
     continued_options,
     continued_settings,
@@ -108,7 +109,12 @@ def run_job(values: Mapping[str, Any]) -> int:
     def work() -> None:
         _run(values)
 
-    return run_controlled(str(values.get("pipeline_control") or ""), work)
+    output = str(values.get("output") or values.get("continue_from") or "")
+    return run_controlled(
+        str(values.get("pipeline_control") or ""),
+        work,
+        folder=str(Path(output).parent) if output else "",
+    )
 
 
 def refine(
@@ -161,8 +167,9 @@ def _run(values: Mapping[str, Any]) -> RefinementResult:
         directory, verbosity=settings.verbosity, show_progress=settings.show_progress
     ) as log:
         log.write(f" aurefine version: {__version__}")
-        for line in ignored_when_continuing(values) if is_continued else []:
-            log.write(f" Note: {line}")
+        notes = notes_of(REFINE_OPTIONS, values)
+        notes += ignored_when_continuing(values) if is_continued else []
+        log.write(f" Note: {note}" for note in notes)
         with WorkerPool(options.n_threads) as pool:
             if stored is None:
                 seed = options.random_seed if options.random_seed >= 0 else int(time.time())
@@ -181,9 +188,10 @@ def _run(values: Mapping[str, Any]) -> RefinementResult:
             mask = load_mask(settings.solvent_mask, state.box_size, state.pixel_size, log.warn)
             job = RefineJob(inputs.table, options, settings, log)
             data = RefinementInput(inputs.particles, options, mask)
-            if stored is None:
-                state = job.checkpoint(state, options)
-            final = run_refinement(state, data, pool, job)
+            with _advice_to_continue(job, settings, log):
+                if stored is None:
+                    state = job.checkpoint(state, options)
+                final = run_refinement(state, data, pool, job)
         _write_plots(final, job.history, settings, log)
         log.write(f" Time: {time.perf_counter() - start:.1f} s")
     model = final.models[0]
@@ -199,6 +207,23 @@ def _run(values: Mapping[str, Any]) -> RefinementResult:
         has_converged=final.controller.has_converged,
         output_root=settings.output_root,
     )
+
+
+@contextlib.contextmanager
+def _advice_to_continue(job: RefineJob, settings: RunSettings, log: RunLog) -> Iterator[None]:
+    """Say how to go on from the last complete iteration if the run does not reach its end."""
+    try:
+        yield
+    except BaseException:
+        job.close()
+        if job.last_optimiser:
+            names = [shlex.quote(name) for name in (job.last_optimiser, settings.output_root)]
+            with contextlib.suppress(OutputError):  # e.g. a full disk
+                log.write(
+                    f" The last complete iteration can be continued: aurefine refine "
+                    f"--continue {names[0]} --o {names[1]}"
+                )
+        raise
 
 
 def _prepare_directory(root: str) -> None:
@@ -268,16 +293,20 @@ def _write_plots(
     root, table = settings.output_root, history.frame()
     fsc = history.fsc()
     final = fsc[-1] if state.is_joined else None
-    paths = [
-        *plot_fsc(
-            fsc,
-            state.pixel_size,
-            f"{root}_fsc",
-            iterations=table["iteration"].tolist(),
-            final=final,
-        ),
-        *plot_progress(table, f"{root}_progress"),
-        *plot_orientations(state.poses.rot, state.poses.tilt, f"{root}_orientations"),
-        *plot_map_slices(state.models[0].map, state.pixel_size, f"{root}_map"),
-    ]
+    try:
+        paths = [
+            *plot_fsc(
+                fsc,
+                state.pixel_size,
+                f"{root}_fsc",
+                iterations=table["iteration"].tolist(),
+                final=final,
+            ),
+            *plot_progress(table, f"{root}_progress"),
+            *plot_orientations(state.poses.rot, state.poses.tilt, f"{root}_orientations"),
+            *plot_map_slices(state.models[0].map, state.pixel_size, f"{root}_map"),
+        ]
+    except OutputError as error:  # the results themselves are complete
+        log.warn(f"the plots are missing: {error}")
+        return
     log.write(f" Plots: {', '.join(str(path) for path in paths if path.suffix == '.png')}")

@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 
 from aurefine.io import ParticleTable
 from aurefine.jobs import run_lines
 from aurefine.jobs.job_control import check_abort
-from aurefine.jobs.refine_files import quantise, write_final, write_iteration
+from aurefine.jobs.refine_files import FileNames, quantise, write_final, write_iteration
 from aurefine.jobs.refine_history import History
 from aurefine.jobs.refine_options import RunSettings
 from aurefine.jobs.run_log import RunLog
@@ -34,6 +35,7 @@ class RefineJob:
         log: RunLog,
     ) -> None:
         self.history = History()
+        self.last_optimiser = settings.continue_from  # of the last complete iteration
         self._table = table
         self._options = options
         self._settings = settings
@@ -77,12 +79,12 @@ class RefineJob:
 
     def halves_joined(self, resolution: float) -> None:
         """Print the joining of the halves."""
-        self._end_progress()
+        self.close()
         self._log.write(run_lines.join_lines(resolution))
 
     def fsc_started(self, is_solvent_corrected: bool) -> None:
         """Print the kind of FSC."""
-        self._end_progress()
+        self.close()
         self._log.write(run_lines.fsc_line(is_solvent_corrected=is_solvent_corrected))
 
     def phases_randomised(self, resolution: float) -> None:
@@ -100,28 +102,32 @@ class RefineJob:
     def checkpoint(self, state: RefinementState, options: RefineOptions) -> RefinementState:
         """Write all files of the iteration and go on from what they hold."""
         state = quantise(state)
-        write_iteration(
-            state,
-            self._table,
-            self._settings.output_root,
-            options,
-            self._command,
-            self._settings,
-        )
+        names = FileNames(self._settings.output_root, state.controller.iteration)
+        with _complete_or_nothing(names):
+            write_iteration(
+                state,
+                self._table,
+                self._settings.output_root,
+                options,
+                self._command,
+                self._settings,
+            )
+        self.last_optimiser = names.optimiser
         if state.controller.iteration > 0:
             self._remember(state)
         return state
 
     def converged(self, state: RefinementState) -> None:
         """Write the final files and print the closing lines."""
-        write_final(
-            state,
-            self._table,
-            self._settings.output_root,
-            self._options,
-            self._command,
-            self._settings,
-        )
+        with _complete_or_nothing(FileNames(self._settings.output_root)):
+            write_final(
+                state,
+                self._table,
+                self._settings.output_root,
+                self._options,
+                self._command,
+                self._settings,
+            )
         self._remember(state)
         self._log.write(
             run_lines.final_lines(
@@ -133,6 +139,11 @@ class RefineJob:
             )
         )
 
+    def close(self) -> None:
+        """End the progress bar, if there is one."""
+        self._progress.close()
+        self._advance = _ignore
+
     def _remember(self, state: RefinementState) -> None:
         self.history.add(state)
         self._log.write(run_lines.summary_line(state))
@@ -140,9 +151,21 @@ class RefineJob:
         shares = ", ".join(f"{name} {seconds:.2f}" for name, seconds in stages if seconds >= 0.005)
         self._log.write(f" Seconds: {shares}")
 
-    def _end_progress(self) -> None:
-        self._progress.close()
-        self._advance = _ignore
+
+@contextlib.contextmanager
+def _complete_or_nothing(names: FileNames) -> Iterator[None]:
+    """Remove the files of an iteration that could not be written to its end."""
+    try:
+        yield
+    except BaseException:
+        halves = (None,) if names.iteration is None else (1, 2)
+        per_half = (names.model, names.map, names.orientations)
+        paths = [names.optimiser, names.data, names.sampling]
+        paths += [name(half) for name in per_half for half in halves]
+        paths += [names.unfiltered_map(half) for half in (1, 2)]
+        for path in paths:
+            Path(path).unlink(missing_ok=True)
+        raise
 
 
 def _ignore(n: int) -> None:

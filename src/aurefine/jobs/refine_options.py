@@ -33,7 +33,7 @@ _DEFAULT_PARTICLES_FOR_NOISE = 1000
 _MAY_CHANGE = frozenset(
     {
         "tau2_fudge", "particle_diameter", "oversampling", "auto_local_healpix_order",
-        "sigma_angle", "sigma_rot", "sigma_tilt", "sigma_psi", "offset_sigma",
+        "offset_sigma",
         "perturbation_factor", "padding", "max_significant", "strict_highres_exp", "scale",
         "norm", "force_converge", "auto_iter_max", "minimum_angular_sampling",
         "maximum_angular_sampling", "iterative_gridding", "gridding_iterations",
@@ -44,7 +44,6 @@ _MAY_CHANGE = frozenset(
 _MAY_SWITCH_ON = frozenset(
     {
         "flatten_solvent", "solvent_correct_fsc", "auto_ignore_angles", "auto_resol_angles",
-        "skip_align", "skip_rotate",
     }
 )  # fmt: skip
 # ... and what belongs to this computer and not to the refinement
@@ -99,10 +98,6 @@ def to_refine_options(values: Mapping[str, Any]) -> RefineOptions:
         chosen["tau2_fudge"] = 1.0
     if full["n_particles_for_noise"] == -1:
         chosen["n_particles_for_noise"] = _DEFAULT_PARTICLES_FOR_NOISE
-    if full["sigma_angle"] >= 0:
-        for name in ("sigma_rot", "sigma_tilt", "sigma_psi"):
-            if name not in values:
-                chosen[name] = full["sigma_angle"]
     if "pool" in values:
         chosen["pool"] = int(values["pool"])
     options = RefineOptions(**chosen)
@@ -168,10 +163,13 @@ def continued_options(stored: RefineOptions, values: Mapping[str, Any]) -> Refin
     -------
     options : RefineOptions
     """
+    if stored.skip_align or stored.skip_rotate:
+        raise OptionError(
+            "option --continue: the run keeps poses (--skip_align or --skip_rotate), which is not "
+            "implemented yet; continue it with RELION."
+        )
     wished = to_refine_options({**_plain(stored), **values})
     names = {name for name in _MAY_CHANGE if name in values and name in _FIELDS}
-    if "sigma_angle" in values:
-        names |= {"sigma_rot", "sigma_tilt", "sigma_psi"}
     names |= {name for name in _MAY_SWITCH_ON if values.get(name)}
     changes = {name: getattr(wished, name) for name in names}
     machine = with_defaults(REFINE_OPTIONS, values)

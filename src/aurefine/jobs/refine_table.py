@@ -8,7 +8,6 @@ __all__ = ["RESULT_OPTIONS"]
 
 _OFF = Range(0, open_low=True, also=(-1,))  # a length, or -1 for "off"
 _POSITIVE = Range(0, open_low=True)
-_PRIOR = Range(0, also=(-1,))
 
 _INPUT = (
     Option(
@@ -238,31 +237,6 @@ _SAMPLING = (
         help="Random displacement of the grid in each iteration, in steps.",
     ),
     Option(
-        name="sigma_angle", flag="--sigma_ang", kind="float", default=-1.0, unit="degrees",
-        tab="Sampling", label="Local search width", range=_PRIOR,
-        help="Standard deviation of the prior on all three angles; searches 3 times as far.",
-    ),
-    Option(
-        name="sigma_rot", flag="--sigma_rot", kind="float", default=-1.0, unit="degrees",
-        tab="Sampling", label="Prior width, rot", range=_PRIOR, help="The same for rot only.",
-    ),
-    Option(
-        name="sigma_tilt", flag="--sigma_tilt", kind="float", default=-1.0, unit="degrees",
-        tab="Sampling", label="Prior width, tilt", range=_PRIOR, help="The same for tilt only.",
-    ),
-    Option(
-        name="sigma_psi", flag="--sigma_psi", kind="float", default=-1.0, unit="degrees",
-        tab="Sampling", label="Prior width, psi", range=_PRIOR, help="The same for psi only.",
-    ),
-    Option(
-        name="skip_align", flag="--skip_align", kind="bool", default=False, tab="Sampling",
-        label="Keep poses", help="Keep the poses of the input.",
-    ),
-    Option(
-        name="skip_rotate", flag="--skip_rotate", kind="bool", default=False, tab="Sampling",
-        label="Keep orientations", help="Keep the orientations of the input; search offsets only.",
-    ),
-    Option(
         name="auto_ignore_angles", flag="--auto_ignore_angles", kind="bool", default=False,
         tab="Sampling", label="Ignore changes in poses",
         help="Refine the sampling although poses still change.",
@@ -347,15 +321,6 @@ _EXPERT = (
         name="skip_normalisation_check", flag="--dont_check_norm", kind="bool", default=False,
         tab="Expert", label="Skip normalisation check",
         help="Do not check the background of the images.",
-    ),
-    Option(
-        name="nearest_neighbour", flag="--NN", aliases=("--nearest_neighbour",), kind="bool",
-        default=False, tab="Expert", label="Nearest-neighbour interpolation",
-        help="Take nearest voxels instead of interpolating at high frequencies.",
-    ),
-    Option(
-        name="r_min_nn", flag="--r_min_nn", kind="int", default=10, unit="shell", tab="Expert",
-        label="First nearest-neighbour shell", range=Range(0), help="Interpolate below this shell.",
     ),
     Option(
         name="iterative_gridding", flag="--dont_skip_gridding", aliases=("--iterative_gridding",),

@@ -53,6 +53,7 @@ _COMPUTE = (
 _STREAMED = "images are always streamed in batches and read ahead."
 _HARDWARE = "the program uses all CPU instructions that it finds, and no GPU."
 _SCRATCH = "images are streamed; put them on a fast disk if reading limits the speed."
+_TRILINEAR = "transforms are always interpolated trilinearly, at all frequencies."
 _PROCESSES = "the halves do not exchange files; sums stay in memory."
 
 # flag, takes a value, why nothing happens
@@ -75,6 +76,8 @@ _IGNORED: tuple[tuple[str, bool, str], ...] = (
     ("--sycl-opencl", False, _HARDWARE),
     ("--sycl-cuda", False, _HARDWARE),
     ("--sycl-hip", False, _HARDWARE),
+    ("--NN", False, _TRILINEAR),
+    ("--r_min_nn", True, _TRILINEAR),
     ("--failsafe_threshold", True, "weights are computed with logarithms and can not underflow."),
     ("--skip_gridding", False, "that is the default here; see --dont_skip_gridding."),
     ("--ctf_corrected_ref", False, "that is the default here; see --ctf_uncorrected_ref."),
@@ -87,6 +90,8 @@ _HELICAL = "helical refinement is out of scope; use RELION for it."
 _GRADIENT = "gradient-driven refinement is for classification and initial models; use RELION."
 _OTHER_PROGRAM = "it calls another reconstruction program; only the built-in one is available."
 _DEVELOPER = "it is a developer option of RELION without a counterpart here."
+_NOT_YET = "not implemented yet;"
+_WIDTH = f"{_NOT_YET} local searches choose their width; see --auto_local_healpix_order."
 _FIXED = "this prior is estimated from the data here."
 
 # flag, why it is refused and what to do
@@ -117,6 +122,12 @@ _REFUSED: tuple[tuple[str, str], ...] = (
     ("--solvent_mask2", "only one mask is available; join both masks into --solvent_mask."),
     ("--lowpass_mask", "only one mask is available; join both masks into --solvent_mask."),
     ("--lowpass", "only one mask is available; join both masks into --solvent_mask."),
+    ("--skip_align", f"{_NOT_YET} use relion_reconstruct for a map from known poses."),
+    ("--skip_rotate", f"{_NOT_YET} leave the option out to search orientations, too."),
+    ("--sigma_ang", _WIDTH),
+    ("--sigma_rot", _WIDTH),
+    ("--sigma_tilt", _WIDTH),
+    ("--sigma_psi", _WIDTH),
     ("--tau", _FIXED),
     ("--sigma", _FIXED),
     ("--sigma2_fudge", _FIXED),

@@ -12,6 +12,8 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from aurefine.errors import AurefineError, OutputError
+from aurefine.jobs.job_control import AbortRequestedError
+from aurefine.jobs.stopping import TerminatedError
 
 __all__ = ["RunLog"]
 
@@ -180,16 +182,19 @@ class RunLog:
             _append(self._stdout, text, self._out_path)
 
     def _record_failure(self, error: BaseException) -> None:
+        """Leave the message in the files; the terminal gets it from the entry point."""
         from aurefine import __version__
 
-        message = str(error) if isinstance(error, AurefineError) else repr(error)
+        is_wished = isinstance(error, AbortRequestedError) or not isinstance(error, Exception)
+        ending = "an abort" if is_wished else "an error"
+        message = str(error) if isinstance(error, (AurefineError, TerminatedError)) else repr(error)
         with contextlib.suppress(OutputError):  # e.g. a full disk, which is the failure itself
             if self._err is not None:
                 _append(self._err, f"aurefine: error: {message}\n", self._err_path)
-            self.write(
-                ["", f" aurefine version: {__version__}", " exiting with an error ..."]
-                if isinstance(error, Exception)
-                else ["", " interrupted"]
+        with contextlib.suppress(OutputError):
+            start = "\n" if self._open_line else ""
+            self._to_file(
+                f"{start}\n aurefine version: {__version__}\n exiting with {ending} ...\n"
             )
 
 

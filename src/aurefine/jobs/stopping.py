@@ -1,0 +1,107 @@
+"""Stop a job cleanly on Ctrl-C, SIGTERM or SIGHUP, even while compiled code is running."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+__all__ = ["TerminatedError", "stoppable"]
+
+_GRACE = 1.5  # seconds to leave by an exception
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class TerminatedError(BaseException):
+    """A signal asked the process to end; like KeyboardInterrupt, it is not an Exception."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.exit_code = 128 + number
+
+
+class _Stop:
+    """Remembers the first signal; the main thread learns of it by an exception."""
+
+    def __init__(self) -> None:
+        self.is_asked = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self.is_asked:  # already on the way out: do not interrupt the cleaning up
+            return
+        self.is_asked = True
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise TerminatedError(number)
+
+
+@contextlib.contextmanager
+def stoppable(last_words: Callable[[int], None]) -> Iterator[None]:
+    """Turn signals into exceptions, and leave the process if it does not follow soon.
+
+    Python runs signal handlers between two of its own instructions, so that a long stretch of
+    compiled code delays them.  A thread of its own therefore ends the process if the exception
+    has not left this context after a short while, or at a second signal.
+
+    Parameters
+    ----------
+    last_words : callable
+        Called with the number of the signal before the process is ended that way: to tell the
+        user, and to remove incomplete files.
+
+    Notes
+    -----
+    Does nothing outside the main thread.  Signals that are ignored (`nohup`) stay ignored.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    stop = _Stop()
+    wakes, wake = os.pipe()
+    os.set_blocking(wake, False)
+    left = threading.Event()
+    watch = threading.Thread(target=_watch, args=(wakes, left, last_words), daemon=True)
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    old_wake = signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    watch.start()
+    try:
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:
+                signal.signal(number, stop)
+        yield
+    finally:
+        left.set()
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        signal.set_wakeup_fd(old_wake)
+        os.close(wake)  # ends the thread
+        watch.join(_GRACE)
+
+
+def _watch(wakes: int, left: threading.Event, last_words: Callable[[int], None]) -> None:
+    """Wait for a signal, then for the exception to leave the context."""
+    try:
+        number = 0
+        while not number:
+            received = os.read(wakes, 1)
+            if not received:
+                return
+            number = received[0] if received[0] in _SIGNALS else 0
+        if not _leaves_in_time(wakes, left):
+            with contextlib.suppress(Exception):  # nothing may keep the process alive
+                last_words(number)
+            os._exit(128 + number)
+    finally:
+        os.close(wakes)
+
+
+def _leaves_in_time(wakes: int, left: threading.Event) -> bool:
+    """Whether the main thread leaves before the time is up or a second signal comes."""
+    if left.is_set():
+        return True
+    ready, _, _ = select.select([wakes], [], [], _GRACE)
+    return left.is_set() or bool(ready and not os.read(wakes, 1))
