@@ -49,7 +49,7 @@ lint: $(VENV)/.installed-dev
 
 test: lint
 	@echo "== tests"
-	@$(TEST_ENVIRONMENT) $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal \
+	@$(TEST_ENVIRONMENT) $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile \
 		--durations 10 --durations-min 10 -m "$(SUITE)" $(PYTEST_ARGS)
 
 test-slow: $(VENV)/.installed-dev

@@ -6,6 +6,7 @@
 # $AUREFINE names the program, $THREADS the number of threads.
 
 set -euo pipefail
+export LC_ALL=C.UTF-8  # a point in numbers, wherever this runs
 
 folder=${1:-demo_output}
 aurefine=${AUREFINE:-aurefine}
@@ -29,9 +30,13 @@ echo "== 2/2  refining them in $job"
     --oversampling 1 --pad 2 --random_seed 1 --j "$threads"
 
 resolution=$(sed -n 's/.*Final resolution[^:]*: *\([0-9.]*\).*/\1/p' "$job/run.out" | tail -n 1)
+if [ -z "$resolution" ]; then
+    echo "error: the refinement did not converge; see $job/run.out" >&2
+    exit 1
+fi
 echo
 echo "done in $((SECONDS - start)) s"
-echo "  resolution    ${resolution:?the refinement did not converge} Å (gold-standard FSC 0.143)"
+printf '  resolution    %.2f Å (gold-standard FSC 0.143, without a mask)\n' "$resolution"
 echo "  map           $job/run_class001.mrc"
 echo "  half maps     $job/run_half1_class001_unfil.mrc, $job/run_half2_class001_unfil.mrc"
 echo "  poses         $job/run_data.star"
