@@ -165,3 +165,13 @@ def test_stack_that_changed_since_it_was_opened_is_refused(tmp_path):
     (tmp_path / "a.mrcs").unlink()
     with pytest.raises(ImageError, match="does not exist"):
         access.read([0])
+
+
+def test_taking_rows_keeps_names_and_images_together(project):
+    root, names, images = project
+    access = ParticleImages.open(names, root=root)
+    rows = [11, 0, 6]
+    taken = access.take(rows)
+    assert taken.names == tuple(names[row] for row in rows)
+    assert len(taken.box_sizes) == 3
+    assert np.array_equal(taken.read(range(3)), images[rows])

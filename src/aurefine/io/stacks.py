@@ -136,6 +136,27 @@ class ParticleImages:
         known = [header.pixel_size or np.nan for header in self._headers]
         return np.array(known, dtype=np.float64)[self._file_index]
 
+    def take(self, rows: npt.ArrayLike) -> Self:
+        """Select or reorder images.
+
+        Parameters
+        ----------
+        rows : array-like, shape (m,), int
+            Rows from 0; row `i` of the result is row ``rows[i]`` of this one.
+
+        Returns
+        -------
+        images : ParticleImages
+        """
+        chosen = np.asarray(rows, dtype=np.int64)
+        return type(self)(
+            tuple(self.names[row] for row in chosen),
+            self.box_sizes[chosen],
+            self._headers,
+            self._file_index[chosen],
+            self._section[chosen],
+        )
+
     def read(self, indices: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Read images.
 

@@ -7,7 +7,7 @@ import os
 import shlex
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,6 @@ from aurefine.jobs.refine_input import (
     image_root,
     inputs_from_table,
     load_inputs,
-    load_mask,
-    load_references,
-    symmetry_correlation,
 )
 from aurefine.jobs.refine_job import RefineJob
 from aurefine.jobs.refine_options import (
@@ -44,12 +41,13 @@ from aurefine.jobs.refine_options import (
     to_refine_options,
     to_run_settings,
 )
+from aurefine.jobs.refine_reference import load_mask, load_references, symmetry_correlation
 from aurefine.jobs.run_log import RunLog
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.initialise import initial_state
 from aurefine.refine.loop import RefinementInput, run_refinement
 from aurefine.refine.options import RefineOptions
-from aurefine.refine.state import RefinementState
+from aurefine.refine.state import Poses, RefinementState
 
 __all__ = ["RefinementResult", "refine", "run_job"]
 
@@ -174,18 +172,15 @@ def _run(values: Mapping[str, Any]) -> RefinementResult:
             if stored is None:
                 seed = options.random_seed if options.random_seed >= 0 else int(time.time())
                 inputs = load_inputs(settings.particles, options, seed, log.warn)
+            else:
+                table, seed = stored[3], stored[0].random_seed
+                root = image_root(table, settings.particles, log.warn)
+                inputs = inputs_from_table(table, root, options, seed, log.warn)
+            mask = load_mask(settings.solvent_mask, inputs.box_size, inputs.pixel_size, log.warn)
+            if stored is None:
                 state = _first_state(inputs, options, settings, seed, pool, log)
             else:
-                state, table = stored[0], stored[3]
-                inputs = inputs_from_table(
-                    table,
-                    image_root(table, settings.particles, log.warn),
-                    options,
-                    state.random_seed,
-                    log.warn,
-                )
-                state = replace(state, poses=replace(state.poses, half=inputs.poses.half))
-            mask = load_mask(settings.solvent_mask, state.box_size, state.pixel_size, log.warn)
+                state = replace(stored[0], poses=_reordered(stored[0].poses, inputs.order))
             job = RefineJob(inputs.table, options, settings, log)
             data = RefinementInput(inputs.particles, options, mask)
             with _advice_to_continue(job, settings, log):
@@ -237,6 +232,11 @@ def _prepare_directory(root: str) -> None:
         ) from None
     if not os.access(directory, os.W_OK | os.X_OK):
         raise OutputError(f"option --o: the folder {directory} can not be written to")
+
+
+def _reordered(poses: Poses, order: npt.NDArray[np.int64]) -> Poses:
+    """Put poses in the order in which the particles are processed."""
+    return replace(poses, **{f.name: getattr(poses, f.name)[order] for f in fields(poses)})
 
 
 def _first_state(

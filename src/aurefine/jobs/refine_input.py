@@ -11,12 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from aurefine.errors import ImageError, MrcError, OptionError, StarError
-from aurefine.fourier import fourier_resize_map, lowpass_filter, window_map
-from aurefine.io import ParticleImages, ParticleTable, read_map, read_particles
-from aurefine.io.mrc import check_finite
+from aurefine.errors import ImageError, OptionError, StarError
+from aurefine.io import ParticleImages, ParticleTable, read_particles
 from aurefine.jobs.refine_files import quantise_table
-from aurefine.jobs.refine_options import RunSettings
 from aurefine.optics.ctf import CtfParameters, check_ctf_columns
 from aurefine.optics.groups import OpticsGroup, optics_groups_from_table
 from aurefine.refine.initialise import assign_halves
@@ -31,16 +28,10 @@ __all__ = [
     "image_root",
     "inputs_from_table",
     "load_inputs",
-    "load_mask",
-    "load_references",
-    "symmetry_correlation",
 ]
 
 Float = npt.NDArray[np.float64]
-Float32 = npt.NDArray[np.float32]
 Warn = Callable[[str], None]
-
-_PIXEL_TOLERANCE = 0.001  # Å
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +42,7 @@ class Inputs:
     particles: ParticleSet
     poses: Poses
     group_names: tuple[str, ...]
+    order: npt.NDArray[np.int64]  # row of the particle file that each row comes from
 
     @property
     def box_size(self) -> int:
@@ -89,41 +81,32 @@ def load_inputs(path: str, options: RefineOptions, seed: int, warn: Warn) -> Inp
 def inputs_from_table(
     table: ParticleTable, root: Path, options: RefineOptions, seed: int, warn: Warn
 ) -> Inputs:
-    """Sort the particles by micrograph, check them and open their images."""
+    """Check the particles, sort them by micrograph and open their images."""
     path = table.path
     frame = table.particles
-    if "rlnMicrographName" in frame:
-        frame = frame.sort_values("rlnMicrographName", kind="stable").reset_index(drop=True)
-    elif "rlnGroupName" not in frame:
+    if "rlnMicrographName" not in frame and "rlnGroupName" not in frame:
         raise StarError(
             f"{path}: data_particles: columns rlnMicrographName and rlnGroupName are both missing. "
             "One of them is needed to know which particles share an intensity scale."
         )
+    _check_number(frame, path)
+    images = ParticleImages.open([str(name) for name in frame["rlnImageName"]], root=root)
+    table = quantise_table(_with_image_sizes(table, images.box_sizes))
+    frame = table.particles.reset_index(drop=True)
+    groups = optics_groups_from_table(table.optics, path)
+    _check_boxes(groups, images.box_sizes, frame, path)
+    _check_optics(groups, frame, path, options, warn)
+
+    order = np.arange(len(frame))
+    if "rlnMicrographName" in frame:
+        order = frame["rlnMicrographName"].sort_values(kind="stable").index.to_numpy()
+        frame = frame.iloc[order].reset_index(drop=True)
+        images = images.take(order)
     labels, group_names = _groups(frame)
     frame = frame.assign(rlnGroupNumber=labels + 1)
-    table = quantise_table(ParticleTable(table.optics, frame, path))
-    frame = table.particles
-    images = ParticleImages.open([str(name) for name in frame["rlnImageName"]], root=root)
-    boxes = images.box_sizes
+    table = ParticleTable(table.optics, frame, path)
     optics_rows = frame["rlnOpticsGroup"].to_numpy(np.int64) - 1
-    table = _with_image_sizes(table, optics_rows, boxes)
-    groups = optics_groups_from_table(table.optics, path)
-    _check_boxes(groups, optics_rows, boxes, frame, path)
-    if options.ctf:
-        check_ctf_columns(frame, groups, path)
-        for group in groups:
-            if group.is_ctf_corrected:
-                warn(
-                    f"optics group {group.number} ({group.name}) is flagged as CTF-corrected: "
-                    "no CTF is applied to its particles"
-                )
-    elif "rlnDefocusU" in frame:
-        warn("the particles have CTF parameters, but CTF correction is off; switch it on by --ctf")
     n = len(frame)
-    if n < 2:
-        raise StarError(
-            f"{path}: found {n} particle, expected at least 2: each of the two half sets needs one."
-        )
     subset = frame["rlnRandomSubset"].to_numpy(np.int64) if "rlnRandomSubset" in frame else None
     half = assign_halves(subset, n, seed)
 
@@ -153,22 +136,60 @@ def inputs_from_table(
         pmax=np.zeros(n),
         n_significant=np.zeros(n, np.int64),
     )
-    return Inputs(table, particles, poses, group_names)
+    return Inputs(table, particles, poses, group_names, order)
 
 
 def image_root(table: ParticleTable, path: str, warn: Warn) -> Path:
-    """Folder that image names count from: the working one, else that of the STAR file."""
+    """Folder that image names count from: the working one, else one above the STAR file.
+
+    Raises
+    ------
+    ImageError
+        If the first stack is in none of them.
+    """
     if "rlnImageName" not in table.particles or not len(table.particles):
         return Path()
-    first = str(table.particles["rlnImageName"].iloc[0]).partition("@")[2]
-    beside = Path(path).parent
-    if first and not os.path.exists(first) and (beside / first).exists():
-        warn(
-            f"{first} is not below the working directory; images are read relative to {beside}. "
-            "Run from the project directory to make the output usable by other programs"
+    name = str(table.particles["rlnImageName"].iloc[0])
+    first = name.rpartition("@")[2]
+    if os.path.exists(first):
+        return Path()
+    for folder in Path(path).resolve().parents:
+        if (folder / first).exists():
+            warn(
+                f"{first} is not below the working directory; images are read relative to "
+                f"{folder}. Run from there to make the output usable by other programs"
+            )
+            return folder
+    raise ImageError(
+        f"{path}: data_particles, row 1: {first} does not exist, neither below the working "
+        f"directory ({Path.cwd()}) nor below a folder above the STAR file. Run from the project "
+        "directory, from which image names count, or correct rlnImageName."
+    )
+
+
+def _check_number(frame: pd.DataFrame, path: str) -> None:
+    """Make sure that both halves can have a particle."""
+    n = len(frame)
+    if n < 2:
+        raise StarError(
+            f"{path}: found {n} particle, expected at least 2: each of the two half sets needs one."
         )
-        return beside
-    return Path()
+    if "rlnRandomSubset" not in frame:
+        return
+    subset = frame["rlnRandomSubset"].to_numpy(np.int64)
+    if not subset.any():  # RELION's way of saying that none is assigned
+        return
+    wrong = np.flatnonzero(~np.isin(subset, (1, 2)))
+    if len(wrong):
+        raise StarError(
+            f"{path}: data_particles, row {wrong[0] + 1}: rlnRandomSubset is {subset[wrong[0]]}, "
+            "expected 1 or 2 in every row. Give every particle a half set, or remove the column."
+        )
+    if len(np.unique(subset)) == 1:
+        raise StarError(
+            f"{path}: data_particles: rlnRandomSubset is {subset[0]} in every row, so that half "
+            f"{3 - subset[0]} is empty. Use particles of both half sets, or remove the column."
+        )
 
 
 def _groups(frame: pd.DataFrame) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
@@ -190,12 +211,11 @@ def _offset_priors(frame: pd.DataFrame) -> Float | None:
     return frame[labels].to_numpy(float)
 
 
-def _with_image_sizes(
-    table: ParticleTable, optics_rows: npt.NDArray[np.int64], boxes: npt.NDArray[np.int64]
-) -> ParticleTable:
+def _with_image_sizes(table: ParticleTable, boxes: npt.NDArray[np.int64]) -> ParticleTable:
     """Take a missing rlnImageSize from the image headers."""
     if "rlnImageSize" in table.optics:
         return table
+    optics_rows = table.particles["rlnOpticsGroup"].to_numpy(np.int64) - 1
     sizes = [
         int(boxes[optics_rows == g][0]) if np.any(optics_rows == g) else int(boxes[0])
         for g in range(len(table.optics))
@@ -205,11 +225,11 @@ def _with_image_sizes(
 
 def _check_boxes(
     groups: tuple[OpticsGroup, ...],
-    optics_rows: npt.NDArray[np.int64],
     boxes: npt.NDArray[np.int64],
     frame: pd.DataFrame,
     path: str,
 ) -> None:
+    optics_rows = frame["rlnOpticsGroup"].to_numpy(np.int64) - 1
     stated = np.array([group.box_size for group in groups])[optics_rows]
     wrong = np.flatnonzero(stated != boxes)
     if len(wrong):
@@ -227,136 +247,30 @@ def _check_boxes(
         )
 
 
-def load_references(
-    settings: RunSettings, box: int, pixel_size: float, warn: Warn
-) -> tuple[Float32, Float32]:
-    """Read the starting map of each half (spec 2.4).
-
-    Returns
-    -------
-    pair of ndarray, shape (box, box, box), float32
-        The same map twice, unless the name contains half1 or half2.
-
-    Raises
-    ------
-    MrcError
-        If box or pixel size do not fit the particles.
-    """
-    name = Path(settings.reference).name
-    if "half1" in name or "half2" in name:
-        parent = Path(settings.reference).parent
-        paths = [
-            str(parent / name.replace("half2", "half1")),
-            str(parent / name.replace("half1", "half2")),
-        ]
-        first, second = (_load_map(p, settings, box, pixel_size, warn) for p in paths)
-        return first, second
-    reference = _load_map(settings.reference, settings, box, pixel_size, warn)
-    return reference, reference
-
-
-def _load_map(path: str, settings: RunSettings, box: int, pixel_size: float, warn: Warn) -> Float32:
-    values, header_pixel = read_map(path)
-    check_finite(values, path)
-    own_pixel = settings.reference_pixel_size
-    if own_pixel <= 0:
-        own_pixel = header_pixel or 0.0
-    if own_pixel <= 0:
-        raise MrcError(
-            f"{path}: the header gives no pixel size. Say it by --ref_angpix, in Å per pixel."
+def _check_optics(
+    groups: tuple[OpticsGroup, ...],
+    frame: pd.DataFrame,
+    path: str,
+    options: RefineOptions,
+    warn: Warn,
+) -> None:
+    """Check the CTF parameters, and say what is not corrected."""
+    if options.ctf:
+        check_ctf_columns(frame, groups, path)
+        for group in groups:
+            if group.is_ctf_corrected:
+                warn(
+                    f"optics group {group.number} ({group.name}) is flagged as CTF-corrected: "
+                    "no CTF is applied to its particles"
+                )
+    elif "rlnDefocusU" in frame:
+        warn("the particles have CTF parameters, but CTF correction is off; switch it on by --ctf")
+    curves = {group.mtf_file for group in groups}
+    if len(curves) > 1:
+        warn(
+            f"{path}: data_optics: the groups have {len(curves)} different detector curves "
+            "(rlnMtfFileName); their differences are not corrected"
         )
-    if len(set(values.shape)) != 1 or values.ndim != 3:
-        raise MrcError(
-            f"{path}: found a map of {' x '.join(map(str, values.shape))} voxels, expected a cube."
-        )
-    n = len(values)
-    if values.std() == 0:
-        raise MrcError(f"{path}: the map is constant, so there is nothing to align to.")
-    if n == box and abs(own_pixel - pixel_size) <= _PIXEL_TOLERANCE:
-        return values
-    if not settings.trust_reference_size:
-        raise MrcError(
-            f"{path}: the map has a box of {n} px and {own_pixel:g} Å/px, but the particles have "
-            f"{box} px and {pixel_size:g} Å/px. Rescale it first:\n"
-            f"  aurefine image-handler --i {path} --angpix {own_pixel:g} --rescale_angpix "
-            f"{pixel_size:g} --new_box {box} --o {Path(path).stem}_box{box}.mrc\n"
-            "or give --trust_ref_size to have it rescaled here."
-        )
-    size = 2 * (int(np.floor(n * own_pixel / pixel_size + 0.5)) // 2)
-    warn(
-        f"{path}: rescaled from {n} px at {own_pixel:g} Å/px to {box} px at "
-        f"{n * own_pixel / size:g} Å/px (particles: {pixel_size:g} Å/px)"
-    )
-    resized: Float32 = window_map(fourier_resize_map(values, size), box).astype(np.float32)
-    return resized
-
-
-def load_mask(path: str, box: int, pixel_size: float, warn: Warn) -> Float32 | None:
-    """Read a solvent mask and fit it to the particles (spec 2.4); None for an empty name.
-
-    Raises
-    ------
-    MrcError
-        If the file is not a map.
-    """
-    if not path:
-        return None
-    values, own_pixel = read_map(path)
-    check_finite(values, path)
-    changed = []
-    if own_pixel and abs(own_pixel - pixel_size) > _PIXEL_TOLERANCE:
-        size = 2 * (int(np.floor(len(values) * own_pixel / pixel_size + 0.5)) // 2)
-        values = fourier_resize_map(values, size)
-        changed.append(f"rescaled from {own_pixel:g} to {pixel_size:g} Å/px")
-    if len(values) != box:
-        values = window_map(values, box)
-        changed.append(f"windowed to {box} px")
-    low, high = float(values.min()), float(values.max())
-    if low < 0 or high > 1:
-        changed.append(f"clipped from [{low:g}, {high:g}] to [0, 1]")
-        values = np.clip(values, 0, 1)
-    if changed:
-        warn(f"{path}: the mask was {', '.join(changed)}")
-    return values.astype(np.float32)
-
-
-def symmetry_correlation(
-    reference: Float32, pixel_size: float, matrices: Float, resolution: float
-) -> float:
-    """Correlation of a low-passed map with itself after symmetry: 1 if it has the symmetry.
-
-    Parameters
-    ----------
-    reference : ndarray, shape (n, n, n)
-    pixel_size : float
-        Å.
-    matrices : ndarray, shape (n_operators, 3, 3)
-    resolution : float
-        Low-pass filter [Å].
-
-    Returns
-    -------
-    float
-        The lowest correlation of all operators.
-    """
-    from scipy.ndimage import affine_transform
-
-    filtered = lowpass_filter(reference, pixel_size, max(resolution, 4 * pixel_size))
-    factor = max(1, len(filtered) // 32)
-    small = filtered[::factor, ::factor, ::factor].astype(np.float64)
-    n = len(small)
-    centre = np.full(3, (len(filtered) // 2) / factor)
-    axis = np.arange(n) - centre[0]
-    inside = (
-        axis[:, None, None] ** 2 + axis[None, :, None] ** 2 + axis[None, None, :] ** 2
-        < (n / 2 - 1) ** 2
-    )
-    lowest = 1.0
-    for matrix in matrices[1:]:
-        zyx = matrix[::-1, ::-1]  # matrices act on (x, y, z), arrays are (z, y, x)
-        rotated = affine_transform(small, zyx, offset=centre - zyx @ centre, order=1)
-        lowest = min(lowest, float(np.corrcoef(small[inside], rotated[inside])[0, 1]))
-    return lowest
 
 
 def check_normalisation(

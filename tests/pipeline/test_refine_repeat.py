@@ -1,0 +1,69 @@
+"""The same input gives the same bits: threads, repetition, continuation."""
+
+import shutil
+
+RESULTS = ("half1_class001.mrc", "half2_class001.mrc", "half1_model.star", "half2_model.star",
+           "sampling.star")  # fmt: skip
+
+
+def files(folder, iteration):
+    """Contents of the result files without the names of files in them."""
+    stem = folder / f"run_it{iteration:03d}"
+    return {
+        end: (folder / f"{stem.name}_{end}").read_bytes().replace(bytes(folder), b"FOLDER")
+        for end in (*RESULTS, "data.star")
+    }
+
+
+def test_one_and_two_threads_give_the_same_bits(refine, tmp_path):
+    for threads in ("1", "2"):
+        assert refine(tmp_path / threads / "run", "--auto_iter_max", "3", "--j", threads) == 0
+    assert files(tmp_path / "1", 3) == files(tmp_path / "2", 3)
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_one_does_not(refine, finished, tmp_path):
+    assert refine(tmp_path / "same" / "run", "--auto_iter_max", "2") == 0
+    assert refine(tmp_path / "other" / "run", "--auto_iter_max", "2", "--random_seed", "2") == 0
+    assert files(tmp_path / "same", 2) == files(finished, 2)
+    assert files(tmp_path / "other", 2) != files(finished, 2)
+
+
+def test_a_continued_run_ends_with_the_same_bits(refine, finished, tmp_path):
+    """From the middle of a converged run to its end."""
+    middle = max(int(p.name[6:9]) for p in finished.glob("run_it*_optimiser.star")) // 2
+    for path in finished.glob(f"run_it{middle:03d}_*"):
+        shutil.copy(path, tmp_path / path.name)
+    optimiser = tmp_path / f"run_it{middle:03d}_optimiser.star"
+    assert refine(tmp_path / "run", "--continue", str(optimiser), standard=False) == 0
+    for name in ("class001.mrc", "half1_class001_unfil.mrc", "half2_class001_unfil.mrc"):
+        assert (tmp_path / f"run_{name}").read_bytes() == (finished / f"run_{name}").read_bytes()
+    assert files(tmp_path, middle + 1) == files(finished, middle + 1)
+    assert (tmp_path / "run_data.star").read_text() == (finished / "run_data.star").read_text()
+
+
+def test_a_continued_run_without_output_name_writes_beside_it(refine, finished, tmp_path, capsys):
+    for path in finished.glob("run_it001_*"):
+        shutil.copy(path, tmp_path / path.name)
+    optimiser = tmp_path / "run_it001_optimiser.star"
+    assert refine(tmp_path / "run_ct1", "--continue", str(optimiser), "--auto_iter_max", "2",
+                  "--ini_high", "40", standard=False) == 0  # fmt: skip
+    assert (tmp_path / "run_ct1_it002_optimiser.star").exists()
+    assert "option --ini_high is not followed with --continue" in capsys.readouterr().out
+
+
+def test_a_converged_run_can_not_be_continued(refine, finished, tmp_path, capsys):
+    code = refine(tmp_path / "run", "--continue", f"{finished}/run_optimiser.star", standard=False)
+    assert code == 1
+    assert "has converged; there is nothing to continue" in capsys.readouterr().err
+
+
+def test_the_end_can_be_forced(refine, finished, tmp_path):
+    for path in finished.glob("run_it003_*"):
+        shutil.copy(path, tmp_path / path.name)
+    optimiser = tmp_path / "run_it003_optimiser.star"
+    code = refine(
+        tmp_path / "run", "--continue", str(optimiser), "--force_converge", standard=False
+    )
+    assert code == 0
+    assert (tmp_path / "run_class001.mrc").exists()
+    assert not (tmp_path / "run_it004_data.star").exists()
