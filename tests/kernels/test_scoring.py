@@ -96,27 +96,6 @@ def test_fine_scores_without_pairs_do_nothing(random_volume, random_pixels):
     assert not cross.size
 
 
-@pytest.mark.parametrize("n_orientations", [1, 15, 16, 33])
-@pytest.mark.parametrize("n_offsets", [1, 21])
-def test_local_scores_equal_the_reference(
-    n_orientations, n_offsets, random_volume, random_rotations, random_pixels
-):
-    n_pixels = 101
-    arguments = (
-        random_volume(7),
-        random_rotations(n_orientations),
-        *random_pixels(n_pixels, 7),
-        normal(n_offsets, 2 * n_pixels, seed=1),
-        np.abs(normal(n_pixels, seed=2)),
-    )
-    fast, slow = np.empty((2, n_orientations, n_offsets), np.float32)
-    fast_norms, slow_norms = np.empty((2, n_orientations), np.float32)
-    scoring.local_scores(*arguments, fast, fast_norms)
-    reference.local_scores(*arguments, slow, slow_norms)
-    assert np.abs(fast - slow).max() < 1e-3
-    assert np.allclose(fast_norms, slow_norms, rtol=1e-4)
-
-
 @pytest.mark.parametrize("use_correlation", [False, True])
 @pytest.mark.parametrize("n_particles, n_offsets, n_orientations", [(1, 1, 1), (3, 5, 19)])
 def test_finished_scores_equal_the_reference(
@@ -143,11 +122,16 @@ def test_scores_order_samples_like_the_squared_difference(
     slices = np.empty((n_orientations, 2 * n_pixels), np.float32)
     reference.extract_slices(volume, rotations, x, y, slices)
     predicted = slices[:, :n_pixels] + 1j * slices[:, n_pixels:]
-    image, transfer, inverse = normal(2, n_pixels), normal(n_pixels, seed=1), 0.7
+    image, transfer = normal(2, n_pixels), normal(n_pixels, seed=1)
+    inverse = np.float32(0.7)
     row = np.concatenate(list(image * transfer * inverse))[None]
-    cross, norms = np.empty((n_orientations, 1), np.float32), np.empty(n_orientations, np.float32)
-    scoring.local_scores(volume, rotations, x, y, row, transfer**2 * inverse, cross, norms)
-    found = cross[:, 0] - norms / 2
+    cross = np.empty((1, 1, n_orientations), np.float32)
+    norms = np.empty((1, n_orientations), np.float32)
+    scoring.fine_scores(
+        volume, rotations[None], x, y, np.array([0, 1]), *np.zeros((3, 1), np.int64),
+        row, (transfer**2 * inverse)[None].astype(np.float32), 1, cross, norms,
+    )  # fmt: skip
+    found = cross[0, 0] - norms[0] / 2
     residual = image[0] + 1j * image[1] - transfer * predicted
     expected = -(np.abs(residual) ** 2).sum(axis=1) * inverse / 2
     assert np.allclose(found - found[0], expected - expected[0], atol=1e-3)

@@ -7,13 +7,29 @@ package, whose docstring gives shapes and units.  Sums are made in double precis
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from aurefine.geometry.euler import matrix_from_euler
+from aurefine.kernels.reference_search import (
+    exponentiate,
+    fine_scores,
+    finish_coarse_scores,
+    global_children,
+    interleaved_as_complex,
+    likely_parents,
+    local_block,
+    normalise_posterior,
+    planar_as_complex,
+    select_best_correlation,
+    shifted_rows,
+    significance_threshold,
+    significant_points,
+    slice_norms,
+)
 from aurefine.kernels.reference_volume import (
+    Array,
+    Volume,
     crop_transform,
     extract_slices,
     floor_sums,
@@ -33,8 +49,10 @@ __all__ = [
     "finish_coarse_scores",
     "floor_sums",
     "gather_pixels",
+    "global_children",
     "insert_slices",
-    "local_scores",
+    "likely_parents",
+    "local_block",
     "normalise_posterior",
     "ring_power",
     "select_best_correlation",
@@ -50,112 +68,6 @@ __all__ = [
     "symmetrise_planes",
     "wiener_transform",
 ]
-
-Array = npt.NDArray[Any]
-Volume = tuple[Array, int]
-
-
-# scoring ---------------------------------------------------------------------------------------
-
-
-def _complex(values: Array) -> Array:
-    """Complex numbers from real and imaginary parts in the last axis."""
-    result: Array = values[..., 0].astype(np.float64) + 1j * values[..., 1]
-    return result
-
-
-def _planar(rows: Array) -> Array:
-    """Complex numbers from rows of real parts, then imaginary parts."""
-    n = rows.shape[-1] // 2
-    result: Array = rows[..., :n].astype(np.float64) + 1j * rows[..., n:]
-    return result
-
-
-def _write_planar(values: Array, out: Array) -> None:
-    out[:] = np.concatenate([values.real, values.imag], axis=-1)
-
-
-def shifted_rows(
-    images: Array,
-    multipliers: Array,
-    cosines: Array,
-    sines: Array,
-    particle: Array,
-    offset: Array,
-    out: Array,
-) -> None:
-    """Weight and shift images; see `scoring.shifted_rows`."""
-    weighted = _complex(np.moveaxis(images, 1, -1)) * multipliers
-    _write_planar(weighted[particle] * (cosines + 1j * sines)[offset], out)
-
-
-def slice_norms(slices: Array, out: Array) -> None:
-    """Write the power of each pixel of planar slices; see `scoring.slice_norms`."""
-    out[:] = np.abs(_planar(slices)) ** 2
-
-
-def fine_scores(
-    volume: Volume,
-    rotations: Array,
-    pixel_x: Array,
-    pixel_y: Array,
-    group_first: Array,
-    pair_particle: Array,
-    pair_row: Array,
-    pair_output: Array,
-    rows: Array,
-    norm_weights: Array,
-    n_child_offsets: int,
-    cross: Array,
-    norms: Array,
-) -> None:
-    """Score all children of significant pairs; see `scoring.fine_scores`."""
-    for g, children in enumerate(rotations):
-        for i in range(group_first[g], group_first[g + 1]):
-            first = pair_row[i]
-            local_scores(
-                volume,
-                children,
-                pixel_x,
-                pixel_y,
-                rows[first : first + n_child_offsets],
-                norm_weights[pair_particle[i]],
-                cross[pair_output[i]].T,
-                norms[pair_output[i]],
-            )
-
-
-def local_scores(
-    volume: Volume,
-    rotations: Array,
-    pixel_x: Array,
-    pixel_y: Array,
-    rows: Array,
-    norm_weights: Array,
-    cross: Array,
-    norms: Array,
-) -> None:
-    """Cross and norm terms of orientations against offsets; see `scoring.local_scores`."""
-    slices = np.empty((len(rotations), 2 * len(pixel_x)))
-    extract_slices(volume, rotations, pixel_x, pixel_y, slices)
-    cross[:] = slices @ rows.T.astype(np.float64)
-    norms[:] = np.abs(_planar(slices)) ** 2 @ norm_weights.astype(np.float64)
-
-
-def finish_coarse_scores(
-    scores: Array, norms: Array, log_prior: Array, offset_priors: Array, use_correlation: bool
-) -> None:
-    """Turn products into log weights or correlations; see `scoring.finish_coarse_scores`.
-
-    `norms` is overwritten by what the products are multiplied by or added to.
-    """
-    if use_correlation:
-        has_power = norms > 0
-        norms[:] = np.where(has_power, 1 / np.sqrt(np.where(has_power, norms, 1)), 0)
-        scores *= norms[:, None, :]
-    else:
-        norms[:] = log_prior - norms / 2
-        scores += norms[:, None, :] + offset_priors[:, :, None]
 
 
 # accumulation ----------------------------------------------------------------------------------
@@ -186,8 +98,8 @@ def combine_images(
     total_weight: Array,
 ) -> None:
     """Sum every significant sample on its own; see `accumulate.combine_images`."""
-    image = _complex(np.moveaxis(masked, 1, -1))
-    back_projected = _complex(np.moveaxis(unmasked, 1, -1)) * numerator
+    image = interleaved_as_complex(np.moveaxis(masked, 1, -1))
+    back_projected = interleaved_as_complex(np.moveaxis(unmasked, 1, -1)) * numerator
     ramps = cosines.astype(np.float64) + 1j * sines
     slices = np.empty((1, 2 * len(pixel_x)))
     for g, c in np.argwhere(slot >= 0):
@@ -195,7 +107,7 @@ def combine_images(
         total = np.zeros((3, len(pixel_x)))
         for i in range(group_first[g], group_first[g + 1]):
             p = pair_particle[i]
-            predicted = transfer[p] * _planar(slices)[0]
+            predicted = transfer[p] * planar_as_complex(slices)[0]
             for k, w in enumerate(weights[pair_output[i], :, c].astype(np.float64)):
                 ramp = ramps[pair_offset[i] + k]
                 shifted = back_projected[p] * ramp
@@ -209,95 +121,6 @@ def combine_images(
 
 def _by_shell(values: Array, shell_first: Array) -> Array:
     return np.array([values[lo:hi].sum() for lo, hi in pairwise(shell_first)])
-
-
-# posterior -------------------------------------------------------------------------------------
-
-
-def exponentiate(log_weights: Array, maximum: float) -> None:
-    """Replace log weights by weights relative to the maximum; see `posterior.exponentiate`."""
-    x = log_weights.astype(np.float64) - maximum
-    log_weights[:] = np.where(x > -80, np.exp(np.clip(x, -80, 80)), 0)
-
-
-def significance_threshold(
-    weights: Array, fraction: float, max_points: int
-) -> tuple[np.float32, float]:
-    """Sort, and add up until the sum exceeds the fraction (spec 3.7).
-
-    See `posterior.significance_threshold`.
-    """
-    descending = np.sort(weights.astype(np.float64))[::-1]
-    sums = np.cumsum(descending)
-    total = float(sums[-1])
-    exceeds = np.flatnonzero(sums > fraction * total)
-    last = int(exceeds[0]) if len(exceeds) else len(descending) - 1
-    if max_points > 0:
-        last = min(last, max_points - 1)
-    threshold = np.float32(descending[last])
-    return (threshold if threshold > 0 else np.float32(1e-37)), total
-
-
-def significant_points(log_weights: Array, fraction: float, max_points: int) -> tuple[Array, Array]:
-    """Choose the significant points of each particle; see `posterior.significant_points`."""
-    found = []
-    for row in log_weights:
-        exponentiate(row, row.max())
-        threshold, _ = significance_threshold(row, fraction, max_points)
-        found.append(np.flatnonzero(row >= threshold))
-    first = np.cumsum([0, *(len(points) for points in found)])
-    return first, np.concatenate(found).astype(np.int32)
-
-
-def normalise_posterior(
-    first: Array,
-    cross: Array,
-    norms: Array,
-    log_priors: Array,
-    fraction: float,
-    best: Array,
-    probability: Array,
-    log_total: Array,
-    first_particle: int,
-    last: int,
-) -> None:
-    """Turn scores into normalised weights; see `posterior.normalise_posterior`."""
-    size = cross.shape[1] * cross.shape[2]
-    for p in range(first_particle, last):
-        own = slice(first[p], first[p + 1])
-        log_weight = cross[own] + log_priors[own, None, None] - norms[own, None, :] / 2
-        best[p] = first[p] * size + log_weight.argmax()
-        maximum = log_weight.max()
-        weight = log_weight.ravel()
-        exponentiate(weight, maximum)
-        threshold, total = significance_threshold(weight, fraction, -1)
-        probability[p] = 1 / total
-        log_total[p] = np.log(total) + maximum
-        significant = np.where(weight >= threshold, weight / total, 0)
-        cross[own] = significant.reshape(log_weight.shape)
-
-
-def select_best_correlation(
-    first: Array,
-    cross: Array,
-    norms: Array,
-    image_norms: Array,
-    best: Array,
-    correlation: Array,
-    first_particle: int,
-    last: int,
-) -> None:
-    """Give the best sample all the weight; see `posterior.select_best_correlation`."""
-    size = cross.shape[1] * cross.shape[2]
-    flat = cross.reshape(-1)
-    for p in range(first_particle, last):
-        own = slice(first[p], first[p + 1])
-        power = np.where(norms[own] > 0, norms[own], np.inf)
-        scores = cross[own] / np.sqrt(power)[:, None, :]
-        best[p] = first[p] * size + scores.argmax()
-        correlation[p] = scores.max() / image_norms[p]
-        cross[own] = 0
-        flat[best[p]] = 1
 
 
 def sort_pairs(group: Array, n_groups: int) -> tuple[Array, Array]:
@@ -475,5 +298,5 @@ def _one_slice(
 ) -> Array:
     out = np.empty((1, 2 * len(pixel_x)))
     extract_slices(volume, matrix_from_euler(*angles)[None], pixel_x, pixel_y, out)
-    values: Array = _planar(out)[0]
+    values: Array = planar_as_complex(out)[0]
     return values

@@ -1,0 +1,205 @@
+"""Exact images at their true poses: what is inserted and what the map becomes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from aurefine.fourier import fsc_of_maps
+from aurefine.geometry.symmetry import point_group
+from aurefine.parallel.pool import WorkerPool
+from aurefine.refine.batch import prepare_batch
+from aurefine.refine.coarse import Pairs
+from aurefine.refine.combine import accumulate, backprojection_weights, slab_bounds
+from aurefine.refine.maximisation import reconstruct, symmetrise
+from aurefine.refine.projector import build_projector
+from aurefine.refine.search import Posterior
+from aurefine.refine.sums import empty_sums
+
+BOX, PIXEL = 32, 4.0
+FRACTION = 1.3  # Å, what the whole-pixel shift leaves of every offset
+
+
+def certain_posterior(matrices):
+    """One sample of weight one for each particle."""
+    n = len(matrices)
+    index = np.arange(n)
+    zeros = np.zeros(n, np.int64)
+    return Posterior(
+        pairs=Pairs(np.arange(n + 1), index, zeros, np.zeros(n, np.float32)),
+        weights=np.ones((n, 1, 1), np.float32),
+        best=index,
+        probability=np.ones(n),
+        log_total=np.zeros(n),
+        orientations=index,
+        rotations=matrices[:, None].astype(np.float32),
+        group_first=np.arange(n + 1),
+        sorted_particle=index,
+        sorted_pair=index,
+    )
+
+
+def back_project(case, plan, model, pool):
+    """Sums of all particles at their true poses, and their statistics."""
+    projector = build_projector(model.map, plan.current_size // 2, 2.0, pool)
+    sums = empty_sums(
+        radius=projector.radius,
+        padding=2.0,
+        box=BOX,
+        n_noise_groups=len(model.sigma2_noise),
+        n_groups=len(model.group_scale),
+        n_directions=1,
+    )
+    found = []
+    offsets = np.stack([case.poses.offset_x, case.poses.offset_y], axis=1)
+    particles = case.particles
+    for geometry in plan.geometries:
+        rows = np.flatnonzero(np.isin(particles.optics, geometry.group_rows))
+        origin = np.rint((offsets[rows] - FRACTION) / geometry.pixel_size).astype(np.int64)
+        raw = particles.images.read(rows)
+        batch = prepare_batch(
+            particles, rows, raw, origin, np.ones(len(rows)), model, plan, geometry, pool, 1
+        )
+        noise_group = particles.noise_group[rows]
+        flags = np.array([particles.optics_groups[g].is_premultiplied for g in particles.optics])
+        weights = backprojection_weights(batch, noise_group, flags[rows], plan, geometry)
+        statistics = accumulate(
+            batch,
+            (0, len(rows)),
+            certain_posterior(case.matrices[rows]),
+            batch.transfer,
+            *weights,
+            plan,
+            geometry,
+            projector,
+            sums,
+            pool,
+        )
+        found.append((geometry, batch, statistics))
+    return sums, found
+
+
+def single_pass(options, **changes):
+    """Options of a search without children, at the one offset `FRACTION`."""
+    return options(oversampling=0, **changes)
+
+
+@pytest.fixture
+def recover(simulate, options, plan_for, half_model, pool):
+    """Function (n, ...) -> map from exact images of given optics at their true poses."""
+
+    def make(n, *, current_size=BOX, symmetry="C1", **optics):
+        case = simulate(n, fraction=FRACTION, symmetry=symmetry, **optics)
+        plan = plan_for(
+            case,
+            single_pass(options, ctf=optics.get("ctf", False)),
+            current_size=current_size,
+            perturbation=FRACTION / PIXEL,
+        )
+        sums, _ = back_project(case, plan, half_model(case), pool)
+        symmetrise(sums, point_group(symmetry), pool)
+        prior = np.zeros(BOX // 2 + 1)
+        return case, reconstruct(sums, BOX, current_size // 2, prior, plan.options, pool)
+
+    return make
+
+
+MAGNIFIED = np.array([[1.03, 0.015], [0.01, 0.96]])
+OPTICS = {
+    "plain": ([{}], False),
+    "ctf": ([{}], True),
+    "premultiplied": ([{"is_premultiplied": True}], True),
+    "mixed premultiplied": ([{}, {"number": 2, "is_premultiplied": True}], True),
+    "finer pixels": ([{}, {"number": 2, "box_size": 64, "pixel_size": 2.0}], True),
+    "larger box": ([{}, {"number": 2, "box_size": 44}], True),
+    "other box and pixels": ([{"box_size": 40, "pixel_size": 3.5}], True),
+    "coarser pixels": ([{}, {"number": 2, "box_size": 30, "pixel_size": 4.5}], True),
+    "magnification": ([{"magnification": MAGNIFIED}], True),
+    "beam tilt": ([{"beam_tilt_x": 25.0, "beam_tilt_y": -15.0}], True),
+    "two beam tilts": ([{"beam_tilt_x": 25.0}, {"number": 2, "beam_tilt_x": -25.0}], True),
+    "even aberration": ([{"even_zernike": (0.0, 0.0, 0.0, 0.0, 9000.0)}], True),
+}
+
+
+@pytest.mark.parametrize("name", OPTICS)
+def test_true_poses_give_the_map_back(name, recover, optics_group):
+    groups, ctf = OPTICS[name]
+    case, found = recover(700, groups=[optics_group(**g) for g in groups], ctf=ctf)
+    truth = case.blobs.density()
+    assert fsc_of_maps(found, truth)[:13].min() > 0.995
+    slope = np.polyfit(truth.ravel(), found.ravel(), 1)[0]
+    assert slope == pytest.approx(1, abs=0.03)
+
+
+@pytest.mark.parametrize("symmetry", ["D2", "T"])
+def test_symmetric_maps_come_back(symmetry, recover):
+    case, found = recover(250, symmetry=symmetry)
+    assert fsc_of_maps(found, case.blobs.density())[:13].min() > 0.99
+
+
+@pytest.mark.parametrize("wrong", [{"beam_tilt_x": 0.0}, {"magnification": np.eye(2)}])
+def test_ignoring_an_aberration_costs_resolution(
+    wrong, simulate, options, plan_for, half_model, optics_group, pool
+):
+    """The tests above would not pass if an aberration had no effect."""
+    (name,) = wrong
+    right = {"beam_tilt_x": 40.0, "magnification": np.diag([1.15, 0.9])}[name]
+    case = simulate(700, groups=[optics_group(**{name: right})], fraction=FRACTION)
+    blind = replace(case, particles=replace(case.particles, optics_groups=(optics_group(**wrong),)))
+    plan = plan_for(blind, single_pass(options), perturbation=FRACTION / PIXEL)
+    sums, _ = back_project(blind, plan, half_model(blind), pool)
+    symmetrise(sums, point_group("C1"), pool)
+    found = reconstruct(sums, BOX, 16, np.zeros(17), plan.options, pool)
+    assert fsc_of_maps(found, case.blobs.density())[10:13].max() < 0.98
+
+
+def test_back_projection_weights(simulate, options, plan_for, half_model, pool, optics_group):
+    """Ordinary images: CTF and CTF^2 over sigma2; premultiplied ones: 1 and CTF^2."""
+    groups = [optics_group(), optics_group(number=2, is_premultiplied=True)]
+    case = simulate(2, groups=groups, ctf=True)
+    plan = plan_for(case, single_pass(options, ctf=True))
+    model = replace(half_model(case, sigma2=0.25), group_scale=np.array([2.0, 3.0]))
+    (geometry,) = plan.geometries
+    rows = np.arange(2)
+    batch = prepare_batch(
+        case.particles, rows, case.particles.images.read(rows), np.zeros((2, 2), np.int64),
+        np.ones(2), model, plan, geometry, pool, 1,
+    )  # fmt: skip
+    numerator, denominator = backprojection_weights(
+        batch, rows, np.array([False, True]), plan, geometry
+    )
+    assert numerator[0] == pytest.approx(4 * batch.transfer[0])
+    assert denominator[0] == pytest.approx(4 * batch.transfer[0] ** 2)
+    assert numerator[1] == pytest.approx(4 * geometry.valid)
+    assert denominator[1] == pytest.approx(4 * batch.transfer[1])
+
+
+def test_statistics_of_exact_images(simulate, options, plan_for, half_model, pool):
+    """At the true pose the residual is what interpolation and masking leave."""
+    case = simulate(6, ctf=True, fraction=FRACTION)
+    plan = plan_for(case, single_pass(options, ctf=True), perturbation=FRACTION / PIXEL)
+    _, ((_, batch, statistics),) = back_project(case, plan, half_model(case), pool)
+    n_shells = statistics.cross.shape[1]
+    power = batch.ring_power[:, :n_shells]
+    residual = power - 2 * statistics.cross + statistics.power
+    assert statistics.weight == pytest.approx(1)
+    assert residual[:, 1:].sum() < 0.01 * power[:, 1:].sum()
+
+
+def test_sums_do_not_depend_on_the_threads(simulate, options, plan_for, half_model, pool):
+    case = simulate(60, noise=0.3, fraction=FRACTION)
+    plan = plan_for(case, single_pass(options), perturbation=FRACTION / PIXEL)
+    sums, ((_, _, statistics),) = back_project(case, plan, half_model(case), pool)
+    with WorkerPool(3) as three:
+        other, ((_, _, other_statistics),) = back_project(case, plan, half_model(case), three)
+    assert np.array_equal(sums.volume, other.volume)
+    assert np.array_equal(statistics.cross, other_statistics.cross)
+    assert np.array_equal(statistics.power, other_statistics.power)
+
+
+@pytest.mark.parametrize("edge, radius", [(7, 2), (67, 32), (35, 16)])
+@pytest.mark.parametrize("n_slabs", [1, 2, 3, 16])
+def test_slabs_cover_every_plane_once(edge, radius, n_slabs):
+    slabs = slab_bounds(edge, radius, n_slabs)
+    assert [z for a, b in slabs for z in range(a, b)] == list(range(edge))
+    assert len(slabs) <= n_slabs

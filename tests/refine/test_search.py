@@ -1,0 +1,348 @@
+"""The two-pass search against the sums of the specification, written out for every sample."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from aurefine.errors import AurefineError, ImageError
+from aurefine.geometry.euler import matrix_from_euler, rotation_angle
+from aurefine.geometry.symmetry import angular_change, point_group
+from aurefine.kernels import reference
+from aurefine.kernels.reference_search import score_list
+from aurefine.kernels.scoring import shifted_rows
+from aurefine.refine.batch import prepare_batch
+from aurefine.refine.coarse import score_weights
+from aurefine.refine.expectation import expectation
+from aurefine.refine.pixels import half_plane_rings
+from aurefine.refine.profile import Stopwatch
+from aurefine.refine.projector import build_projector
+from aurefine.refine.search import fine_rotations
+
+BOX, PIXEL = 32, 4.0
+FRACTION = 1.3  # Å
+
+
+def align(case, plan, model, pool, *, half=1, rows=None, poses=None):
+    rows = np.flatnonzero(case.particles.half == half) if rows is None else np.asarray(rows)
+    return expectation(
+        half,
+        rows,
+        case.particles,
+        case.poses if poses is None else poses,
+        model,
+        build_projector(model.map, plan.current_size // 2, 2.0, pool),
+        plan,
+        7,
+        pool,
+        Stopwatch(),
+        lambda n: None,
+    )
+
+
+def without_poses(case):
+    """Poses that know nothing but the offset in whole pixels."""
+    zero = np.zeros_like(case.poses.rot)
+    return replace(case.poses, rot=zero, tilt=zero, psi=zero)
+
+
+def pose_errors(case, result, symmetry="C1"):
+    found = matrix_from_euler(result.rot, result.tilt, result.psi)
+    return rotation_angle(case.matrices[result.rows], found)
+
+
+@pytest.mark.parametrize(
+    "changes, ctf",
+    [
+        ({}, False),
+        ({}, True),
+        ({"box_size": 64, "pixel_size": 2.0}, True),
+        ({"box_size": 40, "pixel_size": 3.5}, True),
+        ({"magnification": np.array([[1.04, 0.02], [0.02, 0.95]])}, True),
+        ({"beam_tilt_x": 30.0, "beam_tilt_y": 20.0}, True),
+        ({"is_premultiplied": True}, True),
+    ],
+)
+def test_the_true_pose_scores_best(
+    changes, ctf, simulate, options, plan_for, half_model, optics_group, pool
+):
+    case = simulate(3, groups=[optics_group(**changes)], ctf=ctf, fraction=FRACTION)
+    settings = options(oversampling=0, offset_range_px=2.0, ctf=ctf)
+    plan = plan_for(case, settings, current_size=24, perturbation=FRACTION / PIXEL)
+    model, (geometry,) = half_model(case), plan.geometries
+    n_pixels = geometry.pixels.n_pixels
+    projector = build_projector(model.map, 12, 2.0, pool)
+    rows = np.arange(3)
+    offsets = np.stack([case.poses.offset_x, case.poses.offset_y], axis=1)
+    origin = np.rint((offsets - FRACTION) / geometry.pixel_size).astype(np.int64)
+    raw = case.particles.images.read(rows)
+    batch = prepare_batch(
+        case.particles, rows, raw, origin, np.ones(3), model, plan, geometry, pool, 1
+    )
+    cross_weights, norm_weights = score_weights(batch, rows * 0, plan, geometry)
+    rng = np.random.default_rng(1)
+    error = rng.uniform(3, 25, (60, 1)) * rng.choice([-1, 1], (60, 3))
+    n_offsets = len(plan.fine_offsets)
+    (true_offset,) = np.flatnonzero(~plan.coarse_offsets.any(axis=1))
+    for p in rows:
+        angles = np.array([case.poses.rot[p], case.poses.tilt[p], case.poses.psi[p]])
+        near = matrix_from_euler(*(angles + error).T)
+        rotations = np.concatenate([case.matrices[p : p + 1], near]).astype(np.float32)
+        shifted = np.empty((n_offsets, 2 * n_pixels), np.float32)
+        shifted_rows(
+            batch.masked, cross_weights, *geometry.fine_ramps,
+            np.full(n_offsets, p, np.int32), np.arange(n_offsets, dtype=np.int32), shifted,
+        )  # fmt: skip
+        cross, norms = score_list(
+            projector.volume, rotations, geometry.slice_x, geometry.slice_y, shifted,
+            norm_weights[p],
+        )  # fmt: skip
+        scores = cross - norms[:, None] / 2
+        assert np.unravel_index(scores.argmax(), scores.shape) == (0, true_offset)
+
+
+@pytest.mark.parametrize("current_size", [14, 24])
+def test_global_search_finds_the_poses(current_size, simulate, options, plan_for, half_model, pool):
+    case = simulate(20, ctf=True, fraction=FRACTION)
+    plan = plan_for(
+        case,
+        options(ctf=True, offset_range_px=1.0),
+        current_size=current_size,
+        order=2,
+        psi_step=15.0,
+    )
+    result = align(case, plan, half_model(case, 192), pool, poses=without_poses(case))
+    # fine step 7.5 degrees: in three angles at most about 3.75 * sqrt(3) + a little
+    assert pose_errors(case, result).max() < 8
+    assert np.abs(result.offset_x - case.poses.offset_x[result.rows]).max() <= 1.5
+    assert np.array_equal(result.rows, np.flatnonzero(case.particles.half == 1))
+
+
+def test_local_search_finds_the_poses(simulate, options, plan_for, half_model, pool):
+    case = simulate(20, ctf=True)
+    sampling = {"order": 4, "psi_step": 3.75, "is_local": True, "sigma_angle": 3.75}
+    plan = plan_for(case, options(ctf=True, offset_range_px=1.0), current_size=24, **sampling)
+    rng = np.random.default_rng(3)
+    moved = replace(
+        case.poses,
+        rot=case.poses.rot + rng.uniform(-4, 4, 20),
+        psi=case.poses.psi + rng.uniform(-4, 4, 20),
+    )
+    result = align(case, plan, half_model(case, len(plan.grid.rot)), pool, poses=moved)
+    # fine steps of 1.9 degrees and 2 Å, which is 4 degrees at the edge of the blobs
+    assert pose_errors(case, result).max() < 4
+
+
+def test_local_search_crosses_the_border_of_the_asymmetric_unit(
+    simulate, options, plan_for, half_model, pool
+):
+    """Poses outside the unit stay where they are; their statistics go into the unit."""
+    case = simulate(24, symmetry="D2")
+    sampling = {"order": 4, "psi_step": 3.75, "is_local": True, "sigma_angle": 3.75}
+    plan = plan_for(case, options(), current_size=24, symmetry="D2", **sampling)
+    result = align(case, plan, half_model(case, len(plan.grid.rot)), pool)
+    found = matrix_from_euler(result.rot, result.tilt, result.psi)
+    change = angular_change(case.matrices[result.rows], found, point_group("D2"))
+    assert change.max() < 4
+    assert pose_errors(case, result).max() < 5
+    assert result.sums.direction.sum() == pytest.approx(result.sums.weight)
+
+
+@pytest.mark.parametrize("is_local", [False, True])
+def test_correlation_search_finds_the_poses(
+    is_local, simulate, options, plan_for, half_model, pool
+):
+    """Whatever the greyscale of the reference."""
+    case = simulate(10)
+    sampling = {"order": 3, "psi_step": 7.5, "is_local": is_local, "sigma_angle": 7.5}
+    plan = replace(plan_for(case, options(), current_size=24, **sampling), use_correlation=True)
+    model = half_model(case, len(plan.grid.rot))
+    model = replace(model, map=7 * model.map)
+    result = align(case, plan, model, pool)
+    assert pose_errors(case, result).max() < 4
+    assert (result.pmax == 1).all()
+    assert result.sums.weight == len(result.rows)
+    # images outside the mask and interpolation leave a correlation close to one
+    assert result.log_likelihood.min() > 0.97
+
+
+@pytest.fixture
+def broad(simulate, options, plan_for, half_model, pool):
+    """Two noisy particles with broad posteriors, all of whose samples count."""
+    groups_scale = np.array([1.2])
+    case = simulate(2, ctf=True, noise=0.3, symmetry="D2", fraction=1.0)
+    case = replace(case, particles=replace(case.particles, half=np.ones(2, np.int64)))
+    settings = options(
+        symmetry="D2", ctf=True, offset_range_px=1.0, adaptive_fraction=1.0, particle_diameter=90.0
+    )
+    plan = plan_for(case, settings, current_size=14, symmetry="D2", perturbation=0.2)
+    n = len(plan.grid.rot)
+    rng = np.random.default_rng(0)
+    prior = rng.uniform(0.5, 2, n)
+    model = half_model(case, n, sigma2=1e-2)
+    slope = np.linspace(1, 0.6, BOX // 2 + 1)
+    model = replace(
+        model,
+        sigma2_noise=model.sigma2_noise * slope,
+        direction_prior=prior / prior.sum(),
+        group_scale=groups_scale,
+        norm_average=0.9,
+        sigma_offset=3.0,
+        data_vs_prior=np.linspace(9, 0, BOX // 2 + 1),
+    )
+    poses = replace(case.poses, norm_correction=np.array([1.1, 0.8]))
+    return replace(case, poses=poses), plan, model
+
+
+def brute_force(case, plan, model, pool, row):
+    """Weights of every fine sample (orientation, child, offset) and what follows (spec 3-4)."""
+    (geometry,) = plan.geometries
+    pixels = geometry.pixels
+    offsets = np.stack([case.poses.offset_x, case.poses.offset_y], axis=1)[row]
+    origin = np.sign(offsets) * np.floor(np.abs(offsets / PIXEL) + 0.5)
+    intensity = model.norm_average / case.poses.norm_correction[row]
+    raw = case.particles.images.read(np.array([row]))
+    batch = prepare_batch(
+        case.particles, np.array([row]), raw, origin[None].astype(np.int64),
+        np.array([intensity]), model, plan, geometry, pool, 7,
+    )  # fmt: skip
+    image = batch.masked[0, 0] + 1j * batch.masked[0, 1]
+    n_orientations = len(plan.grid.rot) * len(plan.psi)
+    rotations = fine_rotations(np.arange(n_orientations), plan).reshape(-1, 3, 3)
+    planar = np.empty((len(rotations), 2 * pixels.n_pixels))
+    projector = build_projector(model.map, plan.current_size // 2, 2.0, pool)
+    reference.extract_slices(
+        projector.volume, rotations, geometry.slice_x, geometry.slice_y, planar
+    )
+    slices = planar[:, : pixels.n_pixels] + 1j * planar[:, pixels.n_pixels :]
+    predicted = batch.transfer[0] * slices
+    sigma2 = model.sigma2_noise[0][pixels.shell]
+    cosines, sines = geometry.fine_ramps
+    shifted = image * (cosines + 1j * sines)  # (n_fine_offsets, n_pixels)
+    residual = np.abs(shifted[None] - predicted[:, None]) ** 2  # (n_rotations, n_offsets, n_pixels)
+    _ring, per_ring = half_plane_rings(BOX)
+    high = batch.ring_power[0, plan.current_size // 2 + 1 :].sum()
+    # pixels of the outermost shells beyond the radius hold no reference
+    shell_power = batch.ring_power[0]
+    listed = np.bincount(pixels.shell, weights=np.abs(image) ** 2, minlength=BOX // 2 + 1)
+    extra = np.where(np.arange(BOX // 2 + 1) <= plan.current_size // 2, shell_power - listed, 0)
+    counted = pixels.shell > 0
+    d = (residual[..., counted] / (2 * sigma2[counted])).sum(axis=-1) + high / 2
+    d += (extra[1:] / (2 * model.sigma2_noise[0][1:])).sum()
+    log_direction = np.log(model.direction_prior / model.direction_prior.mean())
+    log_orientation = np.repeat(log_direction, len(plan.psi) * plan.n_children)
+    total = origin * PIXEL + plan.coarse_offsets
+    shift_prior = np.exp(-(total**2).sum(axis=1) / (2 * model.sigma_offset**2))
+    log_shift = np.repeat(np.log(shift_prior / shift_prior.mean()), plan.n_child_offsets)
+    log_weight = log_orientation[:, None] + log_shift - d
+    log_sum = np.logaddexp.reduce(log_weight.ravel())
+    weight = np.exp(log_weight - log_sum)
+    shells = np.arange(1, plan.current_size // 2 + 1)
+    constant = (per_ring[shells] * np.log(2 * np.pi * model.sigma2_noise[0][shells])).sum()
+    by_shell = np.zeros(BOX // 2 + 1)
+    expected = (weight[..., None] * residual).sum(axis=(0, 1))
+    np.add.at(by_shell, pixels.shell, expected)
+    by_shell += extra
+    by_shell[plan.current_size // 2 + 1 :] = shell_power[plan.current_size // 2 + 1 :]
+    fine = origin * PIXEL + plan.fine_offsets
+    strong = model.data_vs_prior[pixels.shell] > 3
+    scale = model.group_scale[0]
+    pairs = (predicted[:, None].conj() * shifted[None]).real
+    return {
+        "best": np.unravel_index(weight.argmax(), weight.shape),
+        "rotations": rotations,
+        "fine": fine,
+        "pmax": weight.max(),
+        "log_likelihood": log_sum - constant,
+        "norm": np.sqrt(2 * by_shell.sum()) / intensity,
+        "noise": by_shell,
+        "offset2": (weight.sum(axis=0) * (fine**2).sum(axis=1)).sum(),
+        "direction": weight.reshape(len(plan.grid.rot), -1).sum(axis=1),
+        "scale_cross": (weight[..., None] * pairs[..., strong]).sum() / scale,
+        "scale_power": (
+            weight.sum(axis=1)[:, None] * np.abs(predicted[:, strong]) ** 2
+        ).sum() / scale**2,
+    }  # fmt: skip
+
+
+def test_search_equals_the_written_out_sums(broad, pool):
+    case, plan, model = broad
+    result = align(case, plan, model, pool)
+    expected = [brute_force(case, plan, model, pool, row) for row in (0, 1)]
+    sums = result.sums
+    for p, truth in enumerate(expected):
+        rotation, offset = truth["best"]
+        found = matrix_from_euler(result.rot[p], result.tilt[p], result.psi[p])
+        assert np.abs(found - truth["rotations"][rotation]).max() < 1e-5
+        assert (result.offset_x[p], result.offset_y[p]) == pytest.approx(
+            tuple(truth["fine"][offset])
+        )
+    assert result.pmax == pytest.approx([t["pmax"] for t in expected], rel=2e-3)
+    assert 0.0001 < result.pmax.min() < result.pmax.max() < 0.5  # the posteriors are broad
+    likelihood = [t["log_likelihood"] for t in expected]
+    assert result.log_likelihood == pytest.approx(likelihood, rel=1e-5)
+    assert result.norm_correction == pytest.approx([t["norm"] for t in expected], rel=1e-4)
+
+    def total(name):
+        return sum(t[name] for t in expected)
+
+    assert sums.noise[0] == pytest.approx(total("noise"), rel=1e-3)
+    assert sums.direction == pytest.approx(total("direction"), rel=1e-2, abs=1e-4)
+    assert sums.offset2 == pytest.approx(total("offset2"), rel=1e-3)
+    assert sums.scale_cross[0] == pytest.approx(total("scale_cross"), rel=2e-3)
+    assert sums.scale_power[0] == pytest.approx(total("scale_power"), rel=2e-3)
+    assert sums.weight == pytest.approx(2, abs=1e-5)
+    assert sums.norm == pytest.approx(total("norm"), rel=1e-4)
+    assert sums.pmax == pytest.approx(total("pmax"), rel=2e-3)
+    assert sums.log_likelihood == pytest.approx(total("log_likelihood"), rel=1e-5)
+
+
+def test_significant_weights_are_what_the_sums_divide_by(broad, pool):
+    case, plan, model = broad
+    options = replace(plan.options, adaptive_fraction=0.9)
+    result = align(case, replace(plan, options=options), model, pool)
+    assert 1.8 < result.sums.weight < 1.85
+    assert result.sums.direction.sum() == pytest.approx(result.sums.weight, rel=1e-5)
+    every = len(plan.grid.rot) * len(plan.psi) * len(plan.coarse_offsets)
+    assert (result.n_significant < every / 2).all()
+
+
+def test_number_of_significant_samples_can_be_limited(broad, pool):
+    case, plan, model = broad
+    result = align(
+        case, replace(plan, options=replace(plan.options, max_significant=9)), model, pool
+    )
+    assert result.n_significant.tolist() == [9, 9]
+
+
+def test_directions_without_prior_are_not_searched(broad, pool):
+    case, plan, model = broad
+    allowed = np.arange(len(plan.grid.rot)) % 3 == 0
+    model = replace(model, direction_prior=allowed / allowed.sum())
+    result = align(case, plan, model, pool)
+    assert not result.sums.direction[~allowed].any()
+    assert result.sums.direction.sum() == pytest.approx(2, abs=1e-4)
+
+
+def test_small_budgets_give_the_same_poses(broad, pool):
+    """Slices that do not fit the memory are made again for every block."""
+    case, plan, model = broad
+    frugal = replace(plan, options=replace(plan.options, memory_budget=1e-5))
+    result, other = align(case, plan, model, pool), align(case, frugal, model, pool)
+    assert np.allclose(result.pmax, other.pmax, rtol=1e-3)
+    assert np.array_equal(result.rot, other.rot)
+    assert np.allclose(result.sums.volume, other.sums.volume, rtol=1e-3, atol=1e-2)
+
+
+def test_a_particle_of_the_other_half_is_refused(simulate, options, plan_for, half_model, pool):
+    case = simulate(4)
+    plan = plan_for(case, options())
+    with pytest.raises(AurefineError, match="row 2 belongs to half 2, but half 1 is being"):
+        align(case, plan, half_model(case), pool, rows=[0, 1, 2])
+
+
+def test_an_image_that_is_not_finite_is_named(simulate, options, plan_for, half_model, pool):
+    case = simulate(4)
+    case.particles.images.images[2][0, 0] = np.nan
+    with pytest.raises(ImageError, match="row 3"):
+        align(case, plan_for(case, options()), half_model(case), pool)
