@@ -9,6 +9,7 @@ __all__ = [
     "exponentiate",
     "normalise_posterior",
     "select_best_correlation",
+    "select_significant",
     "significance_threshold",
     "significant_points",
 ]
@@ -16,6 +17,7 @@ __all__ = [
 _LOG2_E = np.float32(1.4426950408889634)
 _N_BINS = 1 << 15  # exponent and 7 bits of mantissa of a float32
 _CHUNK = 512
+_NEGLIGIBLE = 16.0  # log of how much less than the best weight all left-out ones sum to
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
@@ -81,7 +83,7 @@ def significance_threshold(weights, fraction, max_points):
     for b in range(_N_BINS):
         total += sums[b]
     target = fraction * total
-    limit = max_points if max_points > 0 else weights.size
+    limit = min(max_points, weights.size) if max_points > 0 else weights.size
     above = 0.0
     n_above = 0
     chosen = 0
@@ -112,6 +114,46 @@ def significance_threshold(weights, fraction, max_points):
     return threshold, total
 
 
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def select_significant(log_weights, fraction, max_points):
+    """Choose the significant points of one particle.
+
+    Parameters
+    ----------
+    log_weights : float32, shape (n_points,)
+    fraction, max_points
+        See `significance_threshold`.
+
+    Returns
+    -------
+    points : int64, shape (n_significant,)
+        Ascending.
+
+    Notes
+    -----
+    Points so far below the best one that all of them together can not matter are left out
+    before anything is exponentiated.
+    """
+    maximum = log_weights[0]
+    for i in range(log_weights.size):
+        maximum = max(maximum, log_weights[i])
+    limit = maximum - np.float32(_NEGLIGIBLE + np.log(log_weights.size))
+    n = 0
+    for i in range(log_weights.size):
+        n += log_weights[i] >= limit
+    near = np.empty(n, np.int64)
+    weights = np.empty(n, np.float32)
+    n = 0
+    for i in range(log_weights.size):
+        if log_weights[i] >= limit:
+            near[n] = i
+            weights[n] = log_weights[i]
+            n += 1
+    exponentiate(weights, maximum)
+    threshold, _ = significance_threshold(weights, fraction, max_points)
+    return near[weights >= threshold]
+
+
 @njit(nogil=True, cache=True)
 def significant_points(log_weights, fraction, max_points):
     """Choose the significant points of each particle of a block.
@@ -119,7 +161,6 @@ def significant_points(log_weights, fraction, max_points):
     Parameters
     ----------
     log_weights : float32, shape (n_particles, n_points)
-        Overwritten by weights relative to the largest one.
     fraction, max_points
         See `significance_threshold`.
 
@@ -127,31 +168,20 @@ def significant_points(log_weights, fraction, max_points):
     -------
     first : int64, shape (n_particles + 1,)
         Points of particle p are ``points[first[p]:first[p + 1]]``.
-    points : int32, shape (n_significant,)
+    points : int64, shape (n_significant,)
     """
-    n_particles, n_points = log_weights.shape
+    n_particles = log_weights.shape[0]
     first = np.zeros(n_particles + 1, np.int64)
-    thresholds = np.empty(n_particles, np.float32)
+    points = np.empty(1024, np.int64)
     for p in range(n_particles):
-        row = log_weights[p]
-        maximum = row[0]
-        for i in range(n_points):
-            maximum = max(maximum, row[i])
-        exponentiate(row, maximum)
-        thresholds[p], _ = significance_threshold(row, fraction, max_points)
-        n = 0
-        for i in range(n_points):
-            if row[i] >= thresholds[p]:
-                n += 1
-        first[p + 1] = first[p] + n
-    points = np.empty(first[n_particles], np.int32)
-    n = 0
-    for p in range(n_particles):
-        for i in range(n_points):
-            if log_weights[p, i] >= thresholds[p]:
-                points[n] = i
-                n += 1
-    return first, points
+        own = select_significant(log_weights[p], fraction, max_points)
+        first[p + 1] = first[p] + own.size
+        if first[p + 1] > points.size:
+            longer = np.empty(2 * first[p + 1], np.int64)
+            longer[: first[p]] = points[: first[p]]
+            points = longer
+        points[first[p] : first[p + 1]] = own
+    return first, points[: first[n_particles]].copy()
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")

@@ -15,7 +15,6 @@ from aurefine.kernels.slices import extract_slices
 __all__ = [
     "fine_scores",
     "finish_coarse_scores",
-    "local_scores",
     "shifted_rows",
     "slice_norms",
 ]
@@ -214,38 +213,6 @@ def fine_scores(
             q = pair_output[i]
             norms[q] = norm
             _products(rows, pair_row[i], n_child_offsets, slices, cross[q])
-
-
-@njit(nogil=True, cache=True, fastmath=True)
-def local_scores(volume, rotations, pixel_x, pixel_y, rows, norm_weights, cross, norms):
-    """Score one particle's own list of orientations against all its offsets.
-
-    Parameters
-    ----------
-    volume, pixel_x, pixel_y
-        See `extract_slices`.
-    rotations : float32, shape (n_orientations, 3, 3)
-    rows : float32, shape (n_offsets, 2 * n_pixels)
-    norm_weights : float32, shape (n_pixels,)
-    cross : float32, shape (n_orientations, n_offsets)
-    norms : float32, shape (n_orientations,)
-    """
-    n_pixels = pixel_x.size
-    chunk = 16
-    slices = np.empty((chunk, 2 * n_pixels), np.float32)
-    powers = np.empty((chunk, n_pixels), np.float32)
-    for start in range(0, rotations.shape[0], chunk):
-        n = min(chunk, rotations.shape[0] - start)
-        part = slices[:n]
-        extract_slices(volume, rotations[start : start + n], pixel_x, pixel_y, part)
-        slice_norms(part, powers[:n])
-        for c in range(n):
-            power = powers[c]
-            total = np.float32(0.0)
-            for j in range(n_pixels):
-                total += norm_weights[j] * power[j]
-            norms[start + c] = total
-        np.dot(part, rows.T, cross[start : start + n])
 
 
 @njit(nogil=True, cache=True, fastmath=True)

@@ -23,8 +23,8 @@ def extract_slices(volume, rotations, pixel_x, pixel_y, out):
 
     Parameters
     ----------
-    volume : float32, shape (n_z * n_y * n_x * 2 + 3,) wrapped as (flat, n_z)
-        See `flat_volume`: interleaved complex values and the edge length as a pair.
+    volume : (float32 flat, int edge)
+        Interleaved complex values of shape (edge, edge, (edge + 1) // 2) and the edge length.
     rotations : float32, shape (n_slices, 3, 3)
         Matrices from map to image coordinates.
     pixel_x, pixel_y : float32, shape (n_pixels,)

@@ -66,6 +66,7 @@ def estimate_accuracy(
         transfer = transfer_function(particles, np.array([row]), plan, geometry)[0, :n]
         weight = np.zeros(n, np.float32)
         usable = (sigma2 > 0) & (pixels.shell[:n] > 0)
+        usable &= geometry.valid[:n] > 0
         weight[usable] = transfer[usable] ** 2 / (2 * sigma2[usable])
         u = np.random.Generator(np.random.Philox(key=[seed, row])).random(2)
         by_shell = np.zeros(n_shells)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import scipy.fft
 
 from aurefine.errors import ImageError
+from aurefine.fourier import ring_index
 from aurefine.imaging import background_weight
 from aurefine.kernels.ctf import ctf_values
 from aurefine.kernels.images import gather_pixels, ring_power, shift_and_mask
@@ -183,8 +184,7 @@ def noise_image(sigma2: Float, box: int, rng: np.random.Generator) -> Float32:
     -------
     ndarray, shape (box, box), float32
     """
-    ring, _ = half_plane_rings(box)
-    sigma = np.sqrt(np.append(sigma2, sigma2[-1]))[ring].reshape(box, box // 2 + 1)
+    sigma = np.sqrt(sigma2)[np.minimum(ring_index(box), box // 2)]
     white = scipy.fft.rfft2(rng.standard_normal((box, box), dtype=np.float32))
     # white noise of variance 1 has components of variance box² / 2 in an unnormalised transform
     coloured = white * (sigma * (np.sqrt(2.0) * box)).astype(np.float32)

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from aurefine.geometry import sampling as grids
-from aurefine.geometry.directions import pixel_angles
-from aurefine.kernels.local import fill_local_orientations
 from aurefine.kernels.posterior import significant_points
-from aurefine.kernels.scoring import (
-    finish_coarse_scores,
-    local_scores,
-    shifted_rows,
-    slice_norms,
-)
+from aurefine.kernels.scoring import finish_coarse_scores, shifted_rows, slice_norms
 from aurefine.kernels.slices import extract_slices
+from aurefine.kernels.two_step import likely_orientations, score_likely
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.batch import PreparedBatch
 from aurefine.refine.plan import ImageGeometry, IterationPlan
@@ -25,10 +19,13 @@ from aurefine.refine.projector import Projector
 from aurefine.refine.state import HalfModel
 
 __all__ = [
+    "LIKELY_DROP",
     "CoarseTable",
     "Pairs",
+    "coarse_rows",
     "global_search",
-    "local_search",
+    "inner_pixels",
+    "join_firsts",
     "make_coarse_table",
     "offset_log_priors",
     "score_weights",
@@ -41,7 +38,8 @@ IntArray = npt.NDArray[np.int64]
 _SCORE_BYTES = 48 << 20  # scores of the particles that one thread works on
 _MAX_BLOCK = 32  # particles in one matrix product
 _TILE = 1024  # orientations in one matrix product
-_LOCAL_BLOCK = 8  # particles whose neighbourhoods one thread lists at a time
+_FEW_PIXELS = 256  # below this number two steps save nothing
+LIKELY_DROP = 32.0  # log weight below the best on the inner rings at which points are left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +51,8 @@ class CoarseTable:
     log_prior: Float32  # (n_orientations,)
     slices: Float32 | None  # (n_orientations, 2 * n_coarse)
     norms: Float32 | None  # (n_orientations, n_coarse)
+    inner_slices: Float32 | None = None  # (n_orientations, 2 * n_inner)
+    inner_norms: Float32 | None = None  # (n_orientations, n_inner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,19 @@ def make_coarse_table(
         _extract(projector, rotations[part], geometry, slices[part], norms[part])
 
     pool.map(fill, range(0, n, _TILE))
-    return CoarseTable(rotations, orientation, log_prior, slices, norms)
+    table = CoarseTable(rotations, orientation, log_prior, slices, norms)
+    n_inner = inner_pixels(plan, geometry)
+    if not n_inner:
+        return table
+    inner = np.concatenate([slices[:, :n_inner], slices[:, n_coarse : n_coarse + n_inner]], axis=1)
+    return replace(table, inner_slices=inner, inner_norms=norms[:, :n_inner])
+
+
+def inner_pixels(plan: IterationPlan, geometry: ImageGeometry) -> int:
+    """Number of leading pixels of the first of two steps; 0 for one step."""
+    if not plan.options.two_step_scoring or plan.use_correlation:
+        return 0
+    return geometry.n_inner if geometry.n_coarse >= _FEW_PIXELS else 0
 
 
 def _extract(
@@ -106,7 +118,7 @@ def _extract(
     slices: Float32,
     norms: Float32,
 ) -> None:
-    n = geometry.n_coarse
+    n = norms.shape[1]
     extract_slices(projector.volume, rotations, geometry.slice_x[:n], geometry.slice_y[:n], slices)
     slice_norms(slices, norms)
 
@@ -175,57 +187,73 @@ def global_search(
     projector: Projector,
     pool: WorkerPool,
 ) -> Pairs:
-    """First pass over all coarse orientations: one matrix product per block and tile."""
+    """First pass over all coarse orientations: one matrix product per block and tile.
+
+    With two steps, products are formed on the inner rings first, and on all rings only for the
+    orientations that come near the best one.
+    """
     n_particles, n_offsets = offset_priors.shape
     n_orientations, n_coarse = len(table.orientation), geometry.n_coarse
-    per_particle = 4 * n_offsets * n_orientations
-    block = int(np.clip(_SCORE_BYTES // per_particle, 1, _MAX_BLOCK))
-    images = np.ascontiguousarray(batch.masked[:, :, :n_coarse])
-    cosines, sines = geometry.coarse_ramps
+    block = int(np.clip(_SCORE_BYTES // (4 * n_offsets * n_orientations), 1, _MAX_BLOCK))
 
-    def work(start: int) -> tuple[IntArray, npt.NDArray[np.int32]]:
-        part = slice(start, min(start + block, n_particles))
+    def scores_of(part: slice, slices: Float32 | None, norms: Float32 | None) -> Float32:
         n = part.stop - part.start
-        rows = np.empty((n * n_offsets, 2 * n_coarse), np.float32)
-        shifted_rows(
-            images[part],
-            np.ascontiguousarray(cross_weights[part, :n_coarse]),
-            cosines,
-            sines,
-            np.repeat(np.arange(n, dtype=np.int32), n_offsets),
-            np.tile(np.arange(n_offsets, dtype=np.int32), n),
-            rows,
-        )
-        norm_rows = np.ascontiguousarray(norm_weights[part, :n_coarse])
+        n_pixels = n_coarse if norms is None else norms.shape[1]
+        rows = coarse_rows(batch, cross_weights, part, n_pixels, geometry)
+        norm_rows = np.ascontiguousarray(norm_weights[part, :n_pixels])
         scores = np.empty((n * n_offsets, n_orientations), np.float32)
-        norms = np.empty((n, n_orientations), np.float32)
-        for tile_start in range(0, n_orientations, _TILE):
-            tile = slice(tile_start, min(tile_start + _TILE, n_orientations))
-            if table.slices is None or table.norms is None:
-                slices = np.empty((tile.stop - tile.start, 2 * n_coarse), np.float32)
-                powers = np.empty((tile.stop - tile.start, n_coarse), np.float32)
-                _extract(projector, table.rotations[tile], geometry, slices, powers)
+        norm_terms = np.empty((n, n_orientations), np.float32)
+        for start in range(0, n_orientations, _TILE):
+            tile = slice(start, min(start + _TILE, n_orientations))
+            if slices is None or norms is None:
+                own = np.empty((tile.stop - tile.start, 2 * n_pixels), np.float32)
+                powers = np.empty((tile.stop - tile.start, n_pixels), np.float32)
+                _extract(projector, table.rotations[tile], geometry, own, powers)
             else:
-                slices, powers = table.slices[tile], table.norms[tile]
-            scores[:, tile] = rows @ slices.T
-            norms[:, tile] = norm_rows @ powers.T
+                own, powers = slices[tile], norms[tile]
+            scores[:, tile] = rows @ own.T
+            norm_terms[:, tile] = norm_rows @ powers.T
         cube = scores.reshape(n, n_offsets, n_orientations)
         finish_coarse_scores(
-            cube, norms, table.log_prior, offset_priors[part], plan.use_correlation
+            cube, norm_terms, table.log_prior, offset_priors[part], plan.use_correlation
         )
-        flat = cube.reshape(n, -1)
-        if plan.use_correlation:
-            return np.arange(n + 1), flat.argmax(axis=1).astype(np.int32)
-        found: tuple[IntArray, npt.NDArray[np.int32]] = significant_points(
-            flat, plan.options.adaptive_fraction, plan.options.max_significant
-        )
-        return found
+        return cube
 
-    starts = range(0, n_particles, block)
-    results = pool.map(work, starts)
-    first = _join_firsts([r[0] for r in results])
-    points = np.concatenate([r[1] for r in results]).astype(np.int64)
-    offset, column = np.divmod(points, n_orientations)
+    def work(start: int) -> tuple[IntArray, IntArray, IntArray]:
+        part = slice(start, min(start + block, n_particles))
+        n = part.stop - part.start
+        if table.inner_slices is not None:
+            first, likely = likely_orientations(
+                scores_of(part, table.inner_slices, table.inner_norms), LIKELY_DROP
+            )
+            rows = coarse_rows(batch, cross_weights, part, n_coarse, geometry)
+            found: tuple[IntArray, IntArray, IntArray] = score_likely(
+                first,
+                likely,
+                table.slices,
+                table.norms,
+                table.log_prior,
+                offset_priors[part],
+                rows.reshape(n, n_offsets, -1),
+                np.ascontiguousarray(norm_weights[part, :n_coarse]),
+                plan.options.adaptive_fraction,
+                plan.options.max_significant,
+            )
+            return found
+        flat = scores_of(part, table.slices, table.norms).reshape(n, -1)
+        if plan.use_correlation:
+            counts, points = np.arange(n + 1), flat.argmax(axis=1)
+        else:
+            counts, points = significant_points(
+                flat, plan.options.adaptive_fraction, plan.options.max_significant
+            )
+        offset, column = np.divmod(points, n_orientations)
+        return counts, column, offset
+
+    results = pool.map(work, range(0, n_particles, block))
+    first = join_firsts([r[0] for r in results])
+    column = np.concatenate([r[1] for r in results])
+    offset = np.concatenate([r[2] for r in results])
     particle = np.repeat(np.arange(n_particles), np.diff(first))
     return Pairs(
         first=first,
@@ -235,113 +263,35 @@ def global_search(
     )
 
 
-def local_search(
+def coarse_rows(
     batch: PreparedBatch,
-    poses: Float,
     cross_weights: Float32,
-    norm_weights: Float32,
-    offset_priors: Float32,
-    plan: IterationPlan,
+    part: slice,
+    n_pixels: int,
     geometry: ImageGeometry,
-    projector: Projector,
-    pool: WorkerPool,
-) -> Pairs:
-    """First pass over the neighbourhood of each particle's pose (spec 3.8).
+) -> Float32:
+    """Images of some particles at all coarse offsets, particle by particle.
 
-    The neighbourhood lies on the full sphere; directions are mapped into the asymmetric unit
-    only when their statistics are collected.  `poses` has shape (n_particles, 3, 3).
+    Returns
+    -------
+    ndarray, shape (n_particles * n_offsets, 2 * n_pixels), float32
     """
-    n_particles, n_offsets = offset_priors.shape
-    n_coarse = geometry.n_coarse
-    n_psi = len(plan.psi)
-    order = plan.sampling.order
-    sigma = np.deg2rad(plan.sampling.sigma_angle)
-    images = np.ascontiguousarray(batch.masked[:, :, :n_coarse])
     cosines, sines = geometry.coarse_ramps
-    width = min(2 * int(np.ceil(3 * sigma / (2 * np.pi / n_psi))) + 1, n_psi)
-    correlation = plan.use_correlation
-
-    def work(start: int) -> list[tuple[IntArray, IntArray, Float32]]:
-        part = slice(start, min(start + _LOCAL_BLOCK, n_particles))
-        n = part.stop - part.start
-        first, pixel, angle = grids.neighbourhoods(
-            poses[part, 2], order, 3 * plan.sampling.sigma_angle
-        )
-        rot, tilt = pixel_angles(pixel, order)
-        begin = first * width
-        n_found = np.empty(n, np.int64)
-        orientation = np.empty(begin[-1], np.int64)
-        log_prior = np.empty(begin[-1], np.float32)
-        rotations = np.empty((begin[-1], 3, 3), np.float32)
-        fill_local_orientations(
-            np.ascontiguousarray(poses[part]),
-            first,
-            np.deg2rad(rot),
-            np.deg2rad(tilt),
-            pixel,
-            np.deg2rad(angle),
-            n_psi,
-            sigma,
-            sigma,
-            plan.perturbation,
-            begin,
-            n_found,
-            orientation,
-            log_prior,
-            rotations,
-        )
-        rows = np.empty((n * n_offsets, 2 * n_coarse), np.float32)
-        shifted_rows(
-            images[part],
-            np.ascontiguousarray(cross_weights[part, :n_coarse]),
-            cosines,
-            sines,
-            np.repeat(np.arange(n, dtype=np.int32), n_offsets),
-            np.tile(np.arange(n_offsets, dtype=np.int32), n),
-            rows,
-        )
-        cube = rows.reshape(n, n_offsets, 2 * n_coarse)
-        found = []
-        for i in range(n):
-            own = slice(begin[i], begin[i] + n_found[i])
-            scores = np.empty((n_found[i], n_offsets), np.float32)
-            norms = np.empty(n_found[i], np.float32)
-            local_scores(
-                projector.volume,
-                rotations[own],
-                geometry.slice_x[:n_coarse],
-                geometry.slice_y[:n_coarse],
-                cube[i],
-                norm_weights[start + i, :n_coarse],
-                scores,
-                norms,
-            )
-            if correlation:
-                scores /= np.sqrt(np.maximum(norms, 1e-30))[:, None]
-                points = np.array([scores.argmax()], np.int32)
-            else:
-                scores -= 0.5 * norms[:, None]
-                scores += log_prior[own, None] + offset_priors[start + i]
-                _, points = significant_points(
-                    scores.reshape(1, -1),
-                    plan.options.adaptive_fraction,
-                    plan.options.max_significant,
-                )
-            which, offset = np.divmod(points.astype(np.int64), n_offsets)
-            prior = log_prior[own][which] + offset_priors[start + i, offset]
-            found.append((orientation[own][which], offset, prior))
-        return found
-
-    results = [r for part in pool.map(work, range(0, n_particles, _LOCAL_BLOCK)) for r in part]
-    counts = np.array([len(r[0]) for r in results])
-    return Pairs(
-        first=np.concatenate([[0], np.cumsum(counts)]),
-        orientation=np.concatenate([r[0] for r in results]),
-        offset=np.concatenate([r[1] for r in results]),
-        log_prior=np.concatenate([r[2] for r in results]).astype(np.float32),
+    n, n_offsets = part.stop - part.start, len(cosines)
+    rows = np.empty((n * n_offsets, 2 * n_pixels), np.float32)
+    shifted_rows(
+        np.ascontiguousarray(batch.masked[part, :, :n_pixels]),
+        np.ascontiguousarray(cross_weights[part, :n_pixels]),
+        np.ascontiguousarray(cosines[:, :n_pixels]),
+        np.ascontiguousarray(sines[:, :n_pixels]),
+        np.repeat(np.arange(n, dtype=np.int32), n_offsets),
+        np.tile(np.arange(n_offsets, dtype=np.int32), n),
+        rows,
     )
+    return rows
 
 
-def _join_firsts(firsts: list[IntArray]) -> IntArray:
+def join_firsts(firsts: list[IntArray]) -> IntArray:
+    """Row pointers of several blocks, one after the other."""
     counts = np.concatenate([np.diff(f) for f in firsts])
     return np.concatenate([[0], np.cumsum(counts)])

@@ -15,6 +15,7 @@ from aurefine.parallel.pool import WorkerPool
 from aurefine.refine import coarse, search
 from aurefine.refine.batch import PreparedBatch, prepare_batch
 from aurefine.refine.combine import Statistics, accumulate, backprojection_weights
+from aurefine.refine.local import local_search
 from aurefine.refine.particles import ParticleSet
 from aurefine.refine.pixels import half_plane_rings
 from aurefine.refine.plan import ImageGeometry, IterationPlan
@@ -181,7 +182,7 @@ class HalfStep:
         current = matrix_from_euler(
             self.poses.rot[batch.rows], self.poses.tilt[batch.rows], self.poses.psi[batch.rows]
         )
-        return coarse.local_search(
+        return local_search(
             batch,
             current,
             cross_weights,

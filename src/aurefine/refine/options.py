@@ -75,5 +75,6 @@ class RefineOptions:
     force_converge: bool = False
     n_threads: int = 1
     pool: int = 3
+    two_step_scoring: bool = True  # first pass on the inner rings before all rings
     quirk_offset_prior: bool = False  # mix px and Å in the prior on offsets, as RELION does
     memory_budget: float = 1.0  # GiB of working arrays for the batches in flight

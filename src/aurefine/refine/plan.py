@@ -77,6 +77,7 @@ class ImageGeometry:
     pixel_size: float  # Å
     pixels: FourierPixels
     n_coarse: int  # leading pixels of the first pass
+    n_inner: int  # leading pixels that score well enough to see which orientations are likely
     slice_x: Float32  # (n_pixels,), padded model coordinates
     slice_y: Float32
     valid: Float32  # (n_pixels,), 0 where a pixel lies outside the model's sphere
@@ -175,6 +176,7 @@ def make_plan(
                 pixel_size=first.pixel_size,
                 pixels=pixels,
                 n_coarse=n_coarse,
+                n_inner=pixels.n_within(coarse_size // 2),
                 slice_x=np.where(valid, x * factor, 0).astype(np.float32),
                 slice_y=np.where(valid, y * factor, 0).astype(np.float32),
                 valid=valid.astype(np.float32),

@@ -1,0 +1,126 @@
+"""First pass of local searches: the neighbourhood of each particle's pose (spec 3.8)."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from aurefine.geometry import sampling as grids
+from aurefine.geometry.directions import pixel_angles
+from aurefine.kernels.local import fill_local_orientations
+from aurefine.kernels.two_step import score_local
+from aurefine.parallel.pool import WorkerPool
+from aurefine.refine.batch import PreparedBatch
+from aurefine.refine.coarse import LIKELY_DROP, Pairs, coarse_rows, inner_pixels, join_firsts
+from aurefine.refine.plan import ImageGeometry, IterationPlan
+from aurefine.refine.projector import Projector
+
+__all__ = ["local_search"]
+
+Float = npt.NDArray[np.float64]
+Float32 = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+
+_BLOCK = 16  # particles whose neighbourhoods one thread lists at a time
+
+
+def local_search(
+    batch: PreparedBatch,
+    poses: Float,
+    cross_weights: Float32,
+    norm_weights: Float32,
+    offset_priors: Float32,
+    plan: IterationPlan,
+    geometry: ImageGeometry,
+    projector: Projector,
+    pool: WorkerPool,
+) -> Pairs:
+    """Find the significant coarse points around the pose of each particle.
+
+    The neighbourhood lies on the full sphere; directions are mapped into the asymmetric unit
+    only when their statistics are collected.  `poses` has shape (n_particles, 3, 3).
+    """
+    n_particles, n_offsets = offset_priors.shape
+    n_coarse, n_inner = geometry.n_coarse, inner_pixels(plan, geometry)
+
+    def work(start: int) -> tuple[IntArray, IntArray, IntArray, Float32]:
+        part = slice(start, min(start + _BLOCK, n_particles))
+        n = part.stop - part.start
+        first, orientation, log_prior, rotations = _neighbourhood(poses[part], plan)
+        rows = coarse_rows(batch, cross_weights, part, n_coarse, geometry)
+        inner_rows = coarse_rows(batch, cross_weights, part, n_inner, geometry)
+        found, point, offset = score_local(
+            projector.volume,
+            first,
+            rotations,
+            log_prior,
+            geometry.slice_x[:n_coarse],
+            geometry.slice_y[:n_coarse],
+            n_inner,
+            rows.reshape(n, n_offsets, 2 * n_coarse),
+            inner_rows.reshape(n, n_offsets, 2 * n_inner),
+            np.ascontiguousarray(norm_weights[part, :n_coarse]),
+            offset_priors[part],
+            LIKELY_DROP,
+            plan.options.adaptive_fraction,
+            plan.options.max_significant,
+            plan.use_correlation,
+        )
+        particle = start + np.repeat(np.arange(n), np.diff(found))
+        prior = log_prior[point] + offset_priors[particle, offset]
+        return found, orientation[point], offset, prior
+
+    results = pool.map(work, range(0, n_particles, _BLOCK))
+    return Pairs(
+        first=join_firsts([r[0] for r in results]),
+        orientation=np.concatenate([r[1] for r in results]),
+        offset=np.concatenate([r[2] for r in results]),
+        log_prior=np.concatenate([r[3] for r in results]).astype(np.float32),
+    )
+
+
+def _neighbourhood(
+    poses: Float, plan: IterationPlan
+) -> tuple[IntArray, IntArray, Float32, Float32]:
+    """Coarse orientations around each pose.
+
+    Returns
+    -------
+    first : ndarray, shape (n_particles + 1,)
+    orientation : ndarray, shape (n_points,)
+        HEALPix pixel of the full sphere times the number of in-plane angles, plus their index.
+    log_prior : ndarray, shape (n_points,), float32
+    rotations : ndarray, shape (n_points, 3, 3), float32
+    """
+    n_psi, order = len(plan.psi), plan.sampling.order
+    sigma = np.deg2rad(plan.sampling.sigma_angle)
+    width = min(2 * int(np.ceil(3 * sigma / (2 * np.pi / n_psi))) + 1, n_psi)
+    neighbours, pixel, angle = grids.neighbourhoods(
+        poses[:, 2], order, 3 * plan.sampling.sigma_angle
+    )
+    rot, tilt = pixel_angles(pixel, order)
+    begin = neighbours * width
+    n_found = np.empty(len(poses), np.int64)
+    orientation = np.empty(begin[-1], np.int64)
+    log_prior = np.empty(begin[-1], np.float32)
+    rotations = np.empty((begin[-1], 3, 3), np.float32)
+    fill_local_orientations(
+        np.ascontiguousarray(poses),
+        neighbours,
+        np.deg2rad(rot),
+        np.deg2rad(tilt),
+        pixel,
+        np.deg2rad(angle),
+        n_psi,
+        sigma,
+        sigma,
+        plan.perturbation,
+        begin,
+        n_found,
+        orientation,
+        log_prior,
+        rotations,
+    )
+    first = np.concatenate([[0], np.cumsum(n_found)])
+    used = np.repeat(begin[:-1] - first[:-1], n_found) + np.arange(first[-1])
+    return first, orientation[used], log_prior[used], rotations[used]
