@@ -42,6 +42,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def standard_options() -> list[str]:
+    """Options of all runs here, apart from the names of files."""
+    return STANDARD
+
+
 @pytest.fixture
 def refine(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """Run `aurefine refine` in the project with the standard options and more."""

@@ -43,6 +43,7 @@ from aurefine.jobs.refine_options import (
 )
 from aurefine.jobs.refine_reference import load_mask, load_references, symmetry_correlation
 from aurefine.jobs.run_log import RunLog
+from aurefine.jobs.stopping import unwrapped_stop
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.initialise import initial_state
 from aurefine.refine.loop import RefinementInput, run_refinement
@@ -161,9 +162,8 @@ def _run(values: Mapping[str, Any]) -> RefinementResult:
         settings = to_run_settings(values)
     _prepare_directory(settings.output_root)
     directory = Path(settings.output_root).parent
-    with RunLog(
-        directory, verbosity=settings.verbosity, show_progress=settings.show_progress
-    ) as log:
+    log = RunLog(directory, verbosity=settings.verbosity, show_progress=settings.show_progress)
+    with log, unwrapped_stop():
         log.write(f" aurefine version: {__version__}")
         notes = notes_of(REFINE_OPTIONS, values)
         notes += ignored_when_continuing(values) if is_continued else []
@@ -226,6 +226,10 @@ def _prepare_directory(root: str) -> None:
     directory = Path(root).parent
     try:
         directory.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise OutputError(
+            f"option --o: the folder {directory} can not be made: a file is in its place"
+        ) from None
     except OSError as error:
         raise OutputError(
             f"option --o: the folder {directory} can not be made: {error.strerror}"

@@ -132,8 +132,9 @@ class RunLog:
                     advance_bar(n)
 
             yield advance
-            self._to_plain("." * dots.rest() + f" {time.monotonic() - start:.0f} sec\n")
-            self._open_line = False
+            if dots.is_complete:
+                self._to_plain("." * dots.rest() + f" {time.monotonic() - start:.0f} sec\n")
+                self._open_line = False
 
     def close(self) -> None:
         """Close the files."""
@@ -187,7 +188,11 @@ class RunLog:
 
         is_wished = isinstance(error, AbortRequestedError) or not isinstance(error, Exception)
         ending = "an abort" if is_wished else "an error"
-        message = str(error) if isinstance(error, (AurefineError, TerminatedError)) else repr(error)
+        message = repr(error)
+        if isinstance(error, KeyboardInterrupt):
+            message = "interrupted by Ctrl-C."
+        elif isinstance(error, (AurefineError, TerminatedError)):
+            message = str(error)
         with contextlib.suppress(OutputError):  # e.g. a full disk, which is the failure itself
             if self._err is not None:
                 _append(self._err, f"aurefine: error: {message}\n", self._err_path)
@@ -211,6 +216,10 @@ class _Dots:
         new = _BAR_WIDTH * self._done // self._total - self._drawn
         self._drawn += new
         return new
+
+    @property
+    def is_complete(self) -> bool:
+        return self._done == self._total
 
     def rest(self) -> int:
         return _BAR_WIDTH - self._drawn

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-__all__ = ["TerminatedError", "stoppable"]
+__all__ = ["TerminatedError", "stoppable", "unwrapped_stop"]
 
 _GRACE = 1.5  # seconds to leave by an exception
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -80,6 +80,23 @@ def stoppable(last_words: Callable[[int], None]) -> Iterator[None]:
         signal.set_wakeup_fd(old_wake)
         os.close(wake)  # ends the thread
         watch.join(_GRACE)
+
+
+@contextlib.contextmanager
+def unwrapped_stop() -> Iterator[None]:
+    """Raise Ctrl-C or a signal as itself if other code has wrapped it in its own exception.
+
+    Compiled code does so when the signal arrives at its edge.
+    """
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, (KeyboardInterrupt, TerminatedError)):
+                raise cause from None
+            cause = cause.__cause__ or cause.__context__
+        raise
 
 
 def _watch(wakes: int, left: threading.Event, last_words: Callable[[int], None]) -> None:

@@ -1,0 +1,132 @@
+"""Ctrl-C and signals: an exception, or the end of the process if that does not help."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from aurefine.jobs.job_control import check_abort, run_controlled
+from aurefine.jobs.stopping import TerminatedError, stoppable, unwrapped_stop
+
+
+def nothing(number):
+    pass
+
+
+def interrupted_by(number):
+    os.kill(os.getpid(), number)
+    time.sleep(5)
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, TerminatedError),
+     (signal.SIGHUP, TerminatedError)],
+)  # fmt: skip
+def test_a_signal_becomes_an_exception(number, kind):
+    with pytest.raises(kind), stoppable(nothing):
+        interrupted_by(number)
+
+
+def test_the_exit_code_is_that_of_the_signal():
+    assert TerminatedError(signal.SIGTERM).exit_code == 143
+    assert TerminatedError(signal.SIGHUP).exit_code == 129
+    assert str(TerminatedError(signal.SIGTERM)) == "stopped by SIGTERM"
+
+
+def test_handlers_are_put_back():
+    before = signal.getsignal(signal.SIGTERM)
+    with stoppable(nothing):
+        assert signal.getsignal(signal.SIGTERM) is not before
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_an_ignored_signal_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stoppable(nothing):
+            os.kill(os.getpid(), signal.SIGHUP)
+            time.sleep(0.05)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_other_threads_are_left_alone():
+    done = []
+
+    def work():
+        with stoppable(nothing):
+            done.append(True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert done == [True]
+
+
+def wrap_stop():
+    try:
+        raise TerminatedError(signal.SIGTERM)
+    except TerminatedError as error:
+        raise SystemError("returned a result with an exception set") from error
+
+
+def test_a_wrapped_stop_comes_out_as_itself():
+    with pytest.raises(TerminatedError), unwrapped_stop():
+        wrap_stop()
+
+
+def test_other_errors_pass_through():
+    with pytest.raises(ValueError, match="wrong"), unwrapped_stop():
+        raise ValueError("wrong")
+
+
+STUBBORN = """
+import sys, time
+from aurefine.jobs.job_control import run_controlled
+
+def work():
+    open(sys.argv[1] + "map.mrc.tmp-%d" % __import__("os").getpid(), "w").close()
+    print("ready", flush=True)
+    try:
+        time.sleep(60)
+    finally:
+        time.sleep(60)
+
+run_controlled(sys.argv[1], work, folder=sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("n_signals", [1, 2])
+def test_a_process_that_does_not_follow_is_ended(tmp_path, n_signals):
+    process = subprocess.Popen(
+        [sys.executable, "-c", STUBBORN, f"{tmp_path}/"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout.readline() == "ready\n"
+    start = time.monotonic()
+    for _ in range(n_signals):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 143
+    assert time.monotonic() - start < (5 if n_signals == 1 else 1.4)
+    assert "exiting with an abort" in out
+    assert "stopped by SIGTERM" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["RELION_JOB_EXIT_ABORTED"]
+
+
+def test_an_interrupted_job_is_marked(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run_controlled(f"{tmp_path}/", lambda: interrupted_by(signal.SIGINT))
+    assert (tmp_path / "RELION_JOB_EXIT_ABORTED").exists()
+
+
+def test_a_fulfilled_wish_to_abort_is_removed(tmp_path):
+    (tmp_path / "RELION_JOB_ABORT_NOW").touch()
+    assert run_controlled(f"{tmp_path}/", lambda: check_abort(f"{tmp_path}/")) == 2
+    assert not (tmp_path / "RELION_JOB_ABORT_NOW").exists()
