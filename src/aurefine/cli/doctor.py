@@ -16,7 +16,7 @@ from aurefine.cli.parser import build_parser
 
 __all__ = ["gemm_rate", "report_lines", "run"]
 
-_PACKAGES = ("numpy", "scipy", "numba", "pandas", "mrcfile", "healpix", "threadpoolctl", "rich")
+_PACKAGES = ("numpy", "scipy", "numba", "pandas", "healpix", "threadpoolctl", "rich")
 _SLOW_GFLOPS = 10.0  # per thread; even old cores with AVX2 reach 20
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import pairwise
 from types import TracebackType
 from typing import TypeVar
 
@@ -42,7 +43,7 @@ class WorkerPool:
     def split(self, n_items: int) -> list[tuple[int, int]]:
         """Cut 0..n_items into one contiguous range per thread, for independent items only."""
         bounds = [n_items * k // self.n_threads for k in range(self.n_threads + 1)]
-        return [(a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True) if b > a]
+        return [(a, b) for a, b in pairwise(bounds) if b > a]
 
     def close(self) -> None:
         """Stop the threads and give BLAS its own threads back."""

@@ -15,7 +15,7 @@ from aurefine.kernels.ctf import ctf_values
 from aurefine.kernels.images import gather_pixels, ring_power, shift_and_mask
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.particles import ParticleSet
-from aurefine.refine.pixels import half_plane_rings
+from aurefine.refine.pixels import half_plane_rings, window_index
 from aurefine.refine.plan import ImageGeometry, IterationPlan
 from aurefine.refine.state import HalfModel
 
@@ -39,6 +39,7 @@ class PreparedBatch:
     transfer: Float32  # (n, n_pixels), scale times CTF, what multiplies a slice
     inverse_sigma2: Float32  # (n_noise_groups, n_pixels), including DC
     ring_power: Float  # (n, box // 2 + 1), masked image, half plane
+    window_power: Float  # (n,), masked image, all stored pixels of the window of the image size
 
 
 def prepare_batch(
@@ -74,6 +75,8 @@ def prepare_batch(
     unmasked = np.empty((n, 2, n_pixels), np.float32)
     transfer = np.empty((n, n_pixels), np.float32)
     power = np.empty((n, box // 2 + 1))
+    window_power = np.zeros(n)
+    window = window_index(box, pixels.size) if plan.use_correlation else None
     ring, _ = half_plane_rings(box)
     options = plan.options
     radius = plan.particle_diameter / (2 * geometry.pixel_size)
@@ -112,6 +115,8 @@ def prepare_batch(
         plain = scipy.fft.rfft2(shifted, workers=1).reshape(stop - start, -1)
         soft = scipy.fft.rfft2(masked_images, workers=1).reshape(stop - start, -1)
         ring_power(soft, ring, 1.0 / box**4, power[part])
+        if window is not None:
+            window_power[part] = (np.abs(soft[:, window]) ** 2).sum(axis=1) / box**4
         for group in np.unique(optics[part]):
             chosen = np.flatnonzero(optics[part] == group)
             factor = geometry.scale[int(group)]
@@ -147,6 +152,7 @@ def prepare_batch(
             np.float32
         ),
         ring_power=power,
+        window_power=window_power,
     )
 
 

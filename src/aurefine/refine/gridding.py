@@ -13,14 +13,15 @@ from aurefine.refine.sums import HalfSums
 
 __all__ = ["density_compensated_transform"]
 
-_BLOB_RADIUS = 3.8  # padded px
+_BLOB_RADIUS = 3.8  # voxels of the back-projection grid
 _BLOB_ALPHA = 15.0
 
 
-def _blob_transform(size: int) -> npt.NDArray[np.float32]:
+def _blob_transform(size: int, edge: int) -> npt.NDArray[np.float32]:
     """Fourier transform of a Kaiser-Bessel blob of order 0 over a centred box, 1 at the centre."""
     r2 = np.arange(3 * (size // 2) ** 2 + 1, dtype=np.float64)
-    argument = _BLOB_ALPHA**2 - (2 * np.pi * _BLOB_RADIUS) ** 2 * r2 / size**2
+    radius = _BLOB_RADIUS * edge / size
+    argument = _BLOB_ALPHA**2 - (2 * np.pi * radius) ** 2 * r2 / size**2
     root = np.sqrt(np.abs(argument))
     inside = argument > 0
     value = np.empty_like(root)
@@ -80,7 +81,7 @@ def density_compensated_transform(
     shell = np.floor(np.sqrt(r2) / sums.padding + 0.5).astype(np.int64)
     regularised = weight.real * sign + inverse_prior[np.minimum(shell, len(inverse_prior) - 1)]
     regularised = np.where(inside, regularised, 0).astype(np.float32)
-    blob = np.fft.ifftshift(_blob_transform(size))
+    blob = np.fft.ifftshift(_blob_transform(size, edge))
     compensation = inside.astype(np.float32)
     for _ in range(n_iterations):
         product = scipy.fft.irfftn(

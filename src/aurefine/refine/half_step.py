@@ -112,12 +112,7 @@ class HalfStep:
             )
         with self.stopwatch("coarse scoring"):
             pairs = self._coarse(batch, cross_weights, norm_weights, offset_priors)
-        image_norms = np.sqrt(
-            np.maximum(
-                (batch.masked**2 * geometry.pixels.multiplicity).sum(axis=(1, 2), dtype=float),
-                1e-30,
-            )
-        )
+        image_norms = np.sqrt(np.maximum(batch.window_power, 1e-30))
         model_transfer = (
             batch.transfer
             if plan.reference_has_ctf

@@ -53,6 +53,15 @@ def run_refinement(
     """
     options = data.options
     force = options.force_converge
+    if state.controller.current_frequency <= 0:  # RELION 3.1 does not store it at iteration 0
+        controller, _ = schedule.update_resolution(
+            state.controller,
+            state.models[0].data_vs_prior,
+            state.box_size,
+            state.pixel_size,
+            options,
+        )
+        state = replace(state, controller=controller)
     while state.controller.iteration < options.auto_iter_max:
         state = _iterate(state, data, pool, observer, force=force)
         if state.controller.has_converged:

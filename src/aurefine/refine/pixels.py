@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FourierPixels", "fourier_pixels", "half_plane_rings", "phase_ramps"]
+__all__ = ["FourierPixels", "fourier_pixels", "half_plane_rings", "phase_ramps", "window_index"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,14 @@ def half_plane_rings(box: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.in
     ring[(ring > box // 2) | ((x == 0) & (y < 0) & (y > -box // 2))] = -1
     flat = ring.ravel()
     return flat, np.bincount(flat[flat >= 0], minlength=box // 2 + 1)
+
+
+@lru_cache(maxsize=16)
+def window_index(box: int, size: int) -> npt.NDArray[np.int64]:
+    """Positions in the flattened rfft2 of the stored pixels with |x|, |y| <= size / 2."""
+    y = np.abs(np.fft.fftfreq(box, 1 / box))[:, None]
+    x = np.arange(box // 2 + 1)[None, :]
+    return np.flatnonzero((x <= size // 2) & (y <= size // 2))
 
 
 def phase_ramps(
