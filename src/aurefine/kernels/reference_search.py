@@ -13,12 +13,13 @@ __all__ = [
     "exponentiate",
     "fine_scores",
     "finish_coarse_scores",
-    "global_children",
-    "likely_parents",
-    "local_block",
+    "likely_orientations",
     "normalise_posterior",
+    "score_likely",
     "score_list",
+    "score_local",
     "select_best_correlation",
+    "select_significant",
     "shifted_rows",
     "significance_threshold",
     "significant_points",
@@ -145,15 +146,18 @@ def significance_threshold(
     return (threshold if threshold > 0 else np.float32(1e-37)), total
 
 
+def select_significant(log_weights: Array, fraction: float, max_points: int) -> Array:
+    """Choose the significant points of one particle; see `posterior.select_significant`."""
+    weights = log_weights.copy()
+    exponentiate(weights, weights.max())
+    threshold, _ = significance_threshold(weights, fraction, max_points)
+    return np.flatnonzero(weights >= threshold)
+
+
 def significant_points(log_weights: Array, fraction: float, max_points: int) -> tuple[Array, Array]:
     """Choose the significant points of each particle; see `posterior.significant_points`."""
-    found = []
-    for row in log_weights:
-        exponentiate(row, row.max())
-        threshold, _ = significance_threshold(row, fraction, max_points)
-        found.append(np.flatnonzero(row >= threshold))
-    first = np.cumsum([0, *(len(points) for points in found)])
-    return first, np.concatenate(found).astype(np.int32)
+    found = [select_significant(row, fraction, max_points) for row in log_weights]
+    return np.cumsum([0, *(len(points) for points in found)]), np.concatenate(found)
 
 
 def normalise_posterior(
@@ -207,20 +211,19 @@ def select_best_correlation(
         flat[best[p]] = 1
 
 
-# coarse-to-fine first pass ---------------------------------------------------------------------
+# first pass in two steps -----------------------------------------------------------------------
 
 
-def likely_parents(log_weights: Array, drop: float) -> tuple[Array, Array]:
-    """Parents that come near the best one; see `hierarchy.likely_parents`."""
-    best = log_weights.max(axis=1)  # (n_particles, n_parents)
+def likely_orientations(log_weights: Array, drop: float) -> tuple[Array, Array]:
+    """Orientations that come near the best one; see `two_step.likely_orientations`."""
+    best = log_weights.max(axis=1)  # (n_particles, n_orientations)
     is_likely = best >= best.max(axis=1, keepdims=True) - np.float32(drop)
     return np.cumsum([0, *is_likely.sum(axis=1)]), np.nonzero(is_likely)[1]
 
 
-def global_children(
+def score_likely(
     first: Array,
-    parents: Array,
-    child_first: Array,
+    likely: Array,
     slices: Array,
     powers: Array,
     log_prior: Array,
@@ -230,32 +233,28 @@ def global_children(
     fraction: float,
     max_points: int,
 ) -> tuple[Array, Array, Array]:
-    """Significant children of likely parents; see `hierarchy.global_children`."""
+    """Significant points among likely orientations; see `two_step.score_likely`."""
     found = []
     for p in range(len(rows)):
-        own = parents[first[p] : first[p + 1]]
-        children = np.concatenate([np.arange(child_first[q], child_first[q + 1]) for q in own])
-        cross = slices[children].astype(np.float64) @ rows[p].T
-        norms = powers[children] @ norm_weights[p].astype(np.float64)
-        log_weight = cross + (log_prior[children] - norms / 2)[:, None] + offset_priors[p]
+        own = likely[first[p] : first[p + 1]]
+        cross = slices[own].astype(np.float64) @ rows[p].T
+        norms = powers[own] @ norm_weights[p].astype(np.float64)
+        log_weight = cross + (log_prior[own] - norms / 2)[:, None] + offset_priors[p]
         which, offset = _significant_pairs(log_weight, fraction, max_points)
-        found.append((children[which], offset))
+        found.append((own[which], offset))
     return _joined(found)
 
 
-def local_block(
+def score_local(
     volume: Volume,
-    start: Array,
-    n_listed: Array,
+    first: Array,
     rotations: Array,
     log_prior: Array,
-    parent: Array,
-    parent_rotations: Array,
     pixel_x: Array,
     pixel_y: Array,
-    n_parent_pixels: int,
+    n_inner: int,
     rows: Array,
-    parent_rows: Array,
+    inner_rows: Array,
     norm_weights: Array,
     offset_priors: Array,
     drop: float,
@@ -263,40 +262,40 @@ def local_block(
     max_points: int,
     use_correlation: bool,
 ) -> tuple[Array, Array, Array]:
-    """First pass of local searches; see `hierarchy.local_block`."""
-    coarse = slice(0, n_parent_pixels)
+    """First pass of local searches; see `two_step.score_local`."""
     found = []
     for p in range(len(rows)):
-        points = np.arange(start[p], start[p] + n_listed[p])
-        if len(parent):
-            own, inverse = np.unique(parent[points], return_inverse=True)
+        points = np.arange(first[p], first[p + 1])
+
+        def log_weights(points: Array, own_rows: Array, p: int = p) -> Array:
+            n_pixels = own_rows.shape[1] // 2
             cross, norms = score_list(
                 volume,
-                parent_rotations[own],
-                pixel_x[coarse],
-                pixel_y[coarse],
-                parent_rows[p],
-                norm_weights[p, coarse],
+                rotations[points],
+                pixel_x[:n_pixels],
+                pixel_y[:n_pixels],
+                own_rows,
+                norm_weights[p, :n_pixels],
             )
-            best = (cross + offset_priors[p]).max(axis=1) - norms / 2
-            points = points[best[inverse] >= best.max() - drop]
-        cross, norms = score_list(
-            volume, rotations[points], pixel_x, pixel_y, rows[p], norm_weights[p]
-        )
+            if use_correlation:
+                return np.asarray(cross / np.sqrt(np.where(norms > 0, norms, np.inf))[:, None])
+            return np.asarray(cross + (log_prior[points] - norms / 2)[:, None] + offset_priors[p])
+
+        if n_inner > 0:
+            best = log_weights(points, inner_rows[p]).max(axis=1)
+            points = points[best >= best.max() - drop]
+        scores = log_weights(points, rows[p])
         if use_correlation:
-            scores = cross / np.sqrt(np.where(norms > 0, norms, np.inf))[:, None]
             which, offset = np.divmod(scores.argmax(keepdims=True).ravel(), scores.shape[1])
         else:
-            log_weight = cross + (log_prior[points] - norms / 2)[:, None] + offset_priors[p]
-            which, offset = _significant_pairs(log_weight, fraction, max_points)
+            which, offset = _significant_pairs(scores, fraction, max_points)
         found.append((points[which], offset))
     return _joined(found)
 
 
 def _significant_pairs(log_weights: Array, fraction: float, max_points: int) -> tuple[Array, Array]:
     """Rows and columns of the significant entries of a matrix of log weights."""
-    flat = log_weights.astype(np.float32).reshape(1, -1)
-    points = significant_points(flat, fraction, max_points)[1].astype(np.int64)
+    points = select_significant(log_weights.astype(np.float32).ravel(), fraction, max_points)
     which, offset = np.divmod(points, log_weights.shape[1])
     return which, offset
 

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+
+from aurefine.kernels import reference, two_step
+
+FRACTION = 0.999
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def assert_equal(fast, slow):
+    for found, expected in zip(fast, slow, strict=True):
+        assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 40)])
+@pytest.mark.parametrize("drop", [0.0, 1.0, 1e9])
+def test_likely_orientations_equal_the_reference(shape, drop):
+    log_weights = normal(*shape)
+    fast = two_step.likely_orientations(log_weights, drop)
+    assert_equal(fast, reference.likely_orientations(log_weights, drop))
+
+
+def test_the_best_orientation_is_always_likely():
+    log_weights = normal(2, 4, 30)
+    first, likely = two_step.likely_orientations(log_weights, 0.0)
+    assert first.tolist() == [0, 1, 2]
+    assert likely.tolist() == log_weights.max(axis=1).argmax(axis=1).tolist()
+
+
+# more than 1024 points make the outputs grow
+@pytest.mark.parametrize("n_particles, n_offsets, n_pixels", [(1, 1, 1), (3, 5, 21), (4, 90, 9)])
+@pytest.mark.parametrize("max_points", [-1, 3])
+def test_scores_of_likely_orientations_equal_the_reference(
+    n_particles, n_offsets, n_pixels, max_points
+):
+    rng = np.random.default_rng(1)
+    likely = [np.flatnonzero(rng.random(60) < 0.6) for _ in range(n_particles)]
+    likely[0] = np.array([2])
+    slices = 0.1 * normal(60, 2 * n_pixels)
+    arguments = (
+        np.cumsum([0, *(len(own) for own in likely)]),
+        np.concatenate(likely),
+        slices,
+        slices[:, :n_pixels] ** 2 + slices[:, n_pixels:] ** 2,
+        normal(60, seed=2),
+        normal(n_particles, n_offsets, seed=3),
+        normal(n_particles, n_offsets, 2 * n_pixels, seed=4),
+        np.abs(normal(n_particles, n_pixels, seed=5)),
+        FRACTION,
+        max_points,
+    )
+    assert_equal(two_step.score_likely(*arguments), reference.score_likely(*arguments))
+
+
+@pytest.fixture
+def local_case(random_volume, random_rotations, random_pixels):
+    """Function (n_listed, ...) -> arguments of `score_local`."""
+
+    def make(*, n_listed=(17, 1, 40), n_offsets=5, n_inner=20, drop=2.0, use_correlation=False):
+        n_pixels, n_particles = 60, len(n_listed)
+        first = np.cumsum([0, *n_listed])
+        rows = 0.3 * normal(n_particles, n_offsets, 2 * n_pixels)
+        inner = rows.reshape(n_particles, n_offsets, 2, n_pixels)[..., :n_inner]
+        return (
+            random_volume(7),
+            first,
+            random_rotations(first[-1]),
+            normal(first[-1], seed=2),
+            *random_pixels(n_pixels, 7),
+            n_inner,
+            rows,
+            np.ascontiguousarray(inner).reshape(n_particles, n_offsets, -1),
+            0.1 * np.abs(normal(n_particles, n_pixels, seed=4)),
+            normal(n_particles, n_offsets, seed=5),
+            drop,
+            FRACTION,
+            -1,
+            use_correlation,
+        )
+
+    return make
+
+
+@pytest.mark.parametrize("n_inner, use_correlation", [(0, False), (0, True), (20, False)])
+@pytest.mark.parametrize("n_listed, n_offsets", [((17, 1, 40), 5), ((1,), 1), ((33, 16), 90)])
+def test_local_scores_equal_the_reference(
+    n_inner, use_correlation, n_listed, n_offsets, local_case
+):
+    arguments = local_case(
+        n_listed=n_listed, n_offsets=n_offsets, n_inner=n_inner, use_correlation=use_correlation
+    )
+    assert_equal(two_step.score_local(*arguments), reference.score_local(*arguments))
+
+
+def test_a_large_drop_is_a_single_step(local_case):
+    in_two_steps = two_step.score_local(*local_case(drop=1e9))
+    assert_equal(in_two_steps, two_step.score_local(*local_case(n_inner=0)))
