@@ -7,7 +7,29 @@ from numba import njit
 
 from aurefine.kernels.slices import extract_slices
 
-__all__ = ["combine_images"]
+__all__ = ["children_with_weight", "combine_images"]
+
+
+@njit(nogil=True, cache=True, fastmath=True)
+def children_with_weight(group_first, sorted_pair, weights, out):
+    """Mark the child orientations that have any weight.
+
+    Parameters
+    ----------
+    group_first, sorted_pair
+        See `combine_images`.
+    weights : float32, shape (n_pairs, n_child_offsets, n_children)
+    out : bool, shape (n_orientations, n_children)
+        Overwritten.
+    """
+    out[:] = False
+    for g in range(group_first.size - 1):
+        row = out[g]
+        for i in range(group_first[g], group_first[g + 1]):
+            block = weights[sorted_pair[i]]
+            for k in range(block.shape[0]):
+                for c in range(block.shape[1]):
+                    row[c] |= block[k, c] > 0
 
 
 @njit(nogil=True, cache=True, fastmath=True)
@@ -16,11 +38,10 @@ def combine_images(
     rotations,
     pixel_x,
     pixel_y,
-    shell_first,
     group_first,
-    pair_particle,
-    pair_offset,
-    pair_output,
+    sorted_particle,
+    sorted_offset,
+    sorted_pair,
     weights,
     masked,
     unmasked,
@@ -29,11 +50,12 @@ def combine_images(
     denominator,
     cosines,
     sines,
+    noise_group,
+    is_strong,
     slot,
     combined,
-    cross_by_shell,
-    power_by_shell,
-    total_weight,
+    residual_by_pixel,
+    sums,
 ):
     """Sum the images of a batch per orientation and compare them with the reference.
 
@@ -45,31 +67,33 @@ def combine_images(
     ----------
     volume, rotations (n_orientations, n_children, 3, 3), pixel_x, pixel_y
         As in `aurefine.kernels.scoring.fine_scores`.
-    shell_first : int64, shape (n_shells + 1,)
-        Pixels of shell s are ``shell_first[s]`` to ``shell_first[s + 1]``.
-    group_first, pair_particle, pair_offset, pair_output
-        Pairs sorted by orientation, then particle; `pair_offset` is the first fine offset.
+    group_first, sorted_particle, sorted_offset, sorted_pair : int64
+        Pairs sorted by orientation, then particle: range of each orientation, particle, first
+        fine offset, and row in `weights` of each pair.
     weights : float32, shape (n_pairs, n_child_offsets, n_children)
-        Normalised weights, 0 where not significant; indexed by `pair_output`.
+        Normalised weights, 0 where not significant.
     masked, unmasked : float32, shape (n_particles, 2, n_pixels)
     transfer : float32, shape (n_particles, n_pixels)
         Intensity scale times CTF: what multiplies a slice.
     numerator, denominator : float32, shape (n_particles, n_pixels)
         What multiplies the unmasked image and the weight in the back-projection.
     cosines, sines : float32, shape (n_offsets, n_pixels)
+    noise_group : int64, shape (n_particles,)
+    is_strong : float32, shape (n_pixels,)
+        1 where the data count for the intensity scale, else 0.
     slot : int64, shape (n_orientations, n_children)
         Row of `combined` of each orientation, negative if it has no weight.
     combined : float32, shape (n_slots, 3, n_pixels)
         Set to the sums: real part, imaginary part, weight.
-    cross_by_shell, power_by_shell : float64, shape (n_particles, n_shells)
-        Sums of w Re(conj(X) M) and of w |M|^2 per shell; added to.
-    total_weight : float64, shape (n_particles,)
-        Sum of the weights of each particle; added to.
+    residual_by_pixel : float64, shape (n_noise_groups, n_pixels)
+        Sums of w (|M|^2 - 2 Re(conj(X) M)) over the particles of each noise group; added to.
+    sums : float64, shape (n_particles, 4)
+        For each particle the sums over pixels of the same, of w Re(conj(X) M) and w |M|^2 where
+        strong, and the sum of the weights; added to.
     """
     n_children = rotations.shape[1]
     n_child_offsets = weights.shape[1]
     n_pixels = pixel_x.size
-    n_shells = shell_first.size - 1
     phase_re = np.empty(n_pixels, np.float32)
     phase_im = np.empty(n_pixels, np.float32)
     slices = np.empty((1, 2 * n_pixels), np.float32)
@@ -90,15 +114,15 @@ def combine_images(
             i = group_first[g]
             end = group_first[g + 1]
             while i < end:
-                p = pair_particle[i]
+                p = sorted_particle[i]
                 total = np.float32(0.0)
                 n_terms = 0
-                while i < end and pair_particle[i] == p:
+                while i < end and sorted_particle[i] == p:
                     for k in range(n_child_offsets):
-                        w = weights[pair_output[i], k, c]
+                        w = weights[sorted_pair[i], k, c]
                         if w > 0:
-                            cos_t = cosines[pair_offset[i] + k]
-                            sin_t = sines[pair_offset[i] + k]
+                            cos_t = cosines[sorted_offset[i] + k]
+                            sin_t = sines[sorted_offset[i] + k]
                             if n_terms == 0:
                                 for j in range(n_pixels):
                                     phase_re[j] = w * cos_t[j]
@@ -112,7 +136,6 @@ def combine_images(
                     i += 1
                 if n_terms == 0:
                     continue
-                total_weight[p] += total
                 image_re = unmasked[p, 0]
                 image_im = unmasked[p, 1]
                 num = numerator[p]
@@ -126,24 +149,22 @@ def combine_images(
                 image_re = masked[p, 0]
                 image_im = masked[p, 1]
                 ctf = transfer[p]
-                cross_row = cross_by_shell[p]
-                power_row = power_by_shell[p]
-                for s in range(n_shells):
-                    lo = shell_first[s]
-                    hi = shell_first[s + 1]
-                    x_re = image_re[lo:hi]
-                    x_im = image_im[lo:hi]
-                    m_re = ref_re[lo:hi]
-                    m_im = ref_im[lo:hi]
-                    f_re = phase_re[lo:hi]
-                    f_im = phase_im[lo:hi]
-                    t = ctf[lo:hi]
-                    cross = np.float32(0.0)
-                    power = np.float32(0.0)
-                    for j in range(hi - lo):
-                        y_re = x_re[j] * f_re[j] - x_im[j] * f_im[j]
-                        y_im = x_re[j] * f_im[j] + x_im[j] * f_re[j]
-                        cross += t[j] * (y_re * m_re[j] + y_im * m_im[j])
-                        power += t[j] * t[j] * (m_re[j] * m_re[j] + m_im[j] * m_im[j])
-                    cross_row[s] += cross
-                    power_row[s] += total * power
+                by_pixel = residual_by_pixel[noise_group[p]]
+                residual = np.float32(0.0)
+                strong_cross = np.float32(0.0)
+                strong_power = np.float32(0.0)
+                for j in range(n_pixels):
+                    y_re = image_re[j] * phase_re[j] - image_im[j] * phase_im[j]
+                    y_im = image_re[j] * phase_im[j] + image_im[j] * phase_re[j]
+                    cross = ctf[j] * (y_re * ref_re[j] + y_im * ref_im[j])
+                    power = ref_re[j] * ref_re[j] + ref_im[j] * ref_im[j]
+                    power *= total * ctf[j] * ctf[j]
+                    difference = power - np.float32(2.0) * cross
+                    residual += difference
+                    strong_cross += is_strong[j] * cross
+                    strong_power += is_strong[j] * power
+                    by_pixel[j] += difference
+                sums[p, 0] += residual
+                sums[p, 1] += strong_cross
+                sums[p, 2] += strong_power
+                sums[p, 3] += total

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from aurefine.kernels.accumulate import combine_images
+from aurefine.kernels.accumulate import children_with_weight, combine_images
 from aurefine.kernels.slices import insert_slices
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.batch import PreparedBatch
@@ -29,11 +29,10 @@ _TASKS = 16  # pieces of a window
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Sums over the significant samples of each particle, by shell of the image."""
+    """Sums over the significant samples, M being the reference as the image shows it."""
 
-    cross: Float  # (n_particles, n_shells), of w Re(conj(X) M)
-    power: Float  # (n_particles, n_shells), of w |M|^2
-    weight: Float  # (n_particles,), of w
+    residual_by_pixel: Float  # (n_noise_groups, n_pixels), of w (|M|^2 - 2 Re(conj(X) M))
+    sums: Float  # (n_particles, 4): the same over all pixels; strong cross, strong power; w
 
 
 def backprojection_weights(
@@ -69,6 +68,8 @@ def accumulate(
     model_transfer: Float32,
     numerator: Float32,
     denominator: Float32,
+    noise_group: IntArray,
+    is_strong: Float32,
     plan: IterationPlan,
     geometry: ImageGeometry,
     projector: Projector,
@@ -84,20 +85,33 @@ def accumulate(
     a, b = particle_range
     n = b - a
     n_pixels = geometry.pixels.n_pixels
-    n_shells = len(geometry.pixels.shell_first) - 1
+    n_groups = len(batch.inverse_sigma2)
     n_child = plan.n_child_offsets
     weights = posterior.weights
     first_offset = posterior.pairs.offset * n_child
     sorted_offset = first_offset[posterior.sorted_pair]
-    has_weight = (weights.max(axis=1) > 0)[posterior.sorted_pair]  # (n_pairs, n_children)
-    active = np.logical_or.reduceat(has_weight, posterior.group_first[:-1], axis=0)
+    active = np.empty((len(posterior.orientations), plan.n_children), bool)
+    pool.map(
+        lambda part: children_with_weight(
+            posterior.group_first[part[0] : part[1] + 1],
+            posterior.sorted_pair,
+            weights,
+            active[part[0] : part[1]],
+        ),
+        balanced_ranges(posterior.group_first, _TASKS),
+    )
     masked = np.ascontiguousarray(batch.masked[a:b])
     unmasked = np.ascontiguousarray(batch.unmasked[a:b])
     transfer = np.ascontiguousarray(model_transfer[a:b])
     numerator = np.ascontiguousarray(numerator[a:b])
     denominator = np.ascontiguousarray(denominator[a:b])
     cosines, sines = geometry.fine_ramps
-    statistics = Statistics(np.zeros((n, n_shells)), np.zeros((n, n_shells)), np.zeros(n))
+    own_group = np.ascontiguousarray(noise_group[a:b])
+
+    def nothing() -> Statistics:
+        return Statistics(np.zeros((n_groups, n_pixels)), np.zeros((n, 4)))
+
+    statistics = nothing()
     flat = sums.volume.reshape(-1)
     edge = sums.volume.shape[0]
     slabs = slab_bounds(edge, sums.radius, pool.n_threads)
@@ -116,13 +130,12 @@ def accumulate(
             firsts: IntArray = firsts,
         ) -> Statistics:
             g, h = task
-            found = Statistics(np.zeros((n, n_shells)), np.zeros((n, n_shells)), np.zeros(n))
+            found = nothing()
             combine_images(
                 projector.volume,
                 posterior.rotations[lo + g : lo + h],
                 geometry.slice_x,
                 geometry.slice_y,
-                geometry.pixels.shell_first,
                 firsts[g : h + 1],
                 posterior.sorted_particle,
                 sorted_offset,
@@ -135,19 +148,23 @@ def accumulate(
                 denominator,
                 cosines,
                 sines,
+                own_group,
+                is_strong,
                 slot[g:h],
                 combined,
-                found.cross,
-                found.power,
-                found.weight,
+                found.residual_by_pixel,
+                found.sums,
             )
             return found
 
         relative = firsts - firsts[0]
         for found in pool.map(combine, balanced_ranges(relative, _TASKS)):
-            np.add(statistics.cross, found.cross, out=statistics.cross)
-            np.add(statistics.power, found.power, out=statistics.power)
-            np.add(statistics.weight, found.weight, out=statistics.weight)
+            np.add(
+                statistics.residual_by_pixel,
+                found.residual_by_pixel,
+                out=statistics.residual_by_pixel,
+            )
+            np.add(statistics.sums, found.sums, out=statistics.sums)
 
         def insert(
             planes: tuple[int, int], rotations: Float32 = rotations, combined: Float32 = combined

@@ -110,6 +110,7 @@ class HalfStep:
                 plan,
                 geometry,
             )
+        is_strong = self._strong_pixels()
         with self.stopwatch("coarse scoring"):
             pairs = self._coarse(batch, cross_weights, norm_weights, offset_priors)
         image_norms = np.sqrt(np.maximum(batch.window_power, 1e-30))
@@ -142,6 +143,8 @@ class HalfStep:
                     model_transfer,
                     numerator,
                     denominator,
+                    noise_group,
+                    is_strong,
                     plan,
                     geometry,
                     self.projector,
@@ -212,29 +215,28 @@ class HalfStep:
         a, b = particle_range
         rows = batch.rows[a:b]
         power = batch.ring_power[a:b]
-        n_shells = statistics.cross.shape[1]
-        residual = power.copy()
-        residual[:, :n_shells] = (
-            statistics.weight[:, None] * power[:, :n_shells]
-            - 2 * statistics.cross
-            + statistics.power
-        )
+        weight = statistics.sums[:, 3]
+        n_shells = len(geometry.pixels.shell_first) - 1
         shells = geometry.model_shell
         noise_group = particles.noise_group[rows]
         _, pixels_per_ring = half_plane_rings(geometry.box)
-        np.add.at(sums.noise, (noise_group[:, None], shells[None, :]), residual)
+        weighted = power.copy()
+        weighted[:, :n_shells] *= weight[:, None]
+        np.add.at(sums.noise, (noise_group[:, None], shells[None, :]), weighted)
+        pixel_shell = shells[geometry.pixels.shell]
+        for group, residual in enumerate(statistics.residual_by_pixel):
+            np.add.at(sums.noise[group], pixel_shell, residual)
         np.add.at(
             sums.noise_pixels,
             (noise_group[:, None], shells[None, :]),
-            statistics.weight[:, None] * pixels_per_ring[None, :],
+            weight[:, None] * pixels_per_ring[None, :],
         )
-        expected = np.maximum(residual.sum(axis=1), 0.0)
+        expected = np.maximum(weighted.sum(axis=1) + statistics.sums[:, 0], 0.0)
         norm = np.sqrt(2 * expected) / intensity if plan.options.norm else np.ones(len(rows))
         micrograph = particles.micrograph_group[rows]
         scale = np.maximum(self.model.group_scale[micrograph], 0.001)
-        strong = self.model.data_vs_prior[shells[:n_shells]] > 3
-        np.add.at(sums.scale_cross, micrograph, statistics.cross[:, strong].sum(axis=1) / scale)
-        np.add.at(sums.scale_power, micrograph, statistics.power[:, strong].sum(axis=1) / scale**2)
+        np.add.at(sums.scale_cross, micrograph, statistics.sums[:, 1] / scale)
+        np.add.at(sums.scale_power, micrograph, statistics.sums[:, 2] / scale**2)
         n_child = plan.n_child_offsets
         fine_total = (
             batch.origin_px[a:b, None] * geometry.pixel_size + plan.fine_offsets[None]
@@ -251,7 +253,7 @@ class HalfStep:
             weights=by_offset.sum(axis=1),
             minlength=len(sums.direction),
         )
-        sums.weight += float(statistics.weight.sum())
+        sums.weight += float(weight.sum())
         sums.norm += float(norm.sum())
         likelihood = self._log_likelihood(batch, (a, b), posterior, noise_group)
         sums.log_likelihood += float(likelihood.sum())
@@ -271,6 +273,12 @@ class HalfStep:
             pmax=posterior.probability,
             n_significant=np.diff(own.first),
         )
+
+    def _strong_pixels(self) -> Float32:
+        """1 for pixels of shells where the data outweigh the prior enough to set the scale."""
+        geometry = self.geometry
+        shell = geometry.model_shell[geometry.pixels.shell]
+        return (self.model.data_vs_prior[shell] > 3).astype(np.float32)
 
     def _direction_rows(self, orientation: IntArray) -> IntArray:
         """Row of the direction prior of each coarse orientation."""
