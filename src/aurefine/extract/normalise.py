@@ -12,26 +12,44 @@ __all__ = ["Background", "make_background", "normalise_images", "remove_dust"]
 
 _ABSOLUTE_FLOOR = 1e-10  # below this standard deviation the background counts as constant
 _RELATIVE_FLOOR = 1e-6  # the same relative to the root mean square before: float32 rounding
-_CANCELLED = 1e-8  # share of the power that a difference of squares in float64 still resolves
+_RESOLVED = 0.02  # least share of the power that a variance from float32 row sums may have
 
 
 @dataclass(frozen=True)
 class Background:
     """The pixels outside a circle, and what is needed to fit a plane through them.
 
-    `pixels` (n_background,) are flat indices into an image of edge `box_size`; `basis`
-    (n_background, 3) holds 1, x, y of each, from the image origin in units of half a box;
+    `pixels` (n_background,) are flat indices into an image of edge `box_size`, and `mask`
+    (box_size, box_size) is 1 there and 0 elsewhere; `axis` (box_size,) counts from the image origin
+    in units of half a box; `basis` (n_background, 3) holds 1, x, y of each pixel in these units;
     `inverse_normal` (3, 3) is the inverse of ``basis.T @ basis``.
     """
 
     box_size: int
     pixels: npt.NDArray[np.int64]
+    mask: npt.NDArray[np.float32]
+    axis: npt.NDArray[np.float64]
     basis: npt.NDArray[np.float64]
     inverse_normal: npt.NDArray[np.float64]
 
     def values(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Return the background pixels of each image, shape (n, n_background)."""
         return images.reshape(len(images), -1).take(self.pixels, axis=1).astype(np.float64)
+
+    def sums(
+        self, images: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Sum v, v x and v y, shape (n, 3), and v², shape (n,), over the background pixels v.
+
+        Rows are summed in single precision, and rows added up in double precision.
+        """
+        masked = images * self.mask  # (n, box, box)
+        columns = np.stack((np.ones_like(self.axis), self.axis), axis=1).astype(np.float32)
+        rows = masked.reshape(-1, self.box_size) @ columns  # one product for all images
+        of_rows = rows.reshape(len(images), self.box_size, 2).astype(np.float64)
+        powers = np.einsum("nyx,nyx->ny", masked, masked).sum(axis=1, dtype=np.float64)
+        along_y = of_rows[:, :, 0] @ self.axis
+        return np.column_stack((of_rows.sum(axis=1), along_y)), powers
 
 
 def make_background(box_size: int, radius: int) -> Background:
@@ -47,16 +65,18 @@ def make_background(box_size: int, radius: int) -> Background:
             f"a background circle of radius {radius} px does not fit into a box of {box_size} px"
         )
     axis = np.arange(box_size) - box_size // 2
-    pixels = np.flatnonzero(axis[:, None] ** 2 + axis**2 > radius**2)
+    mask = axis[:, None] ** 2 + axis**2 > radius**2
+    pixels = np.flatnonzero(mask)
     if len(pixels) == 0:
         raise ValueError(
             f"no background pixels outside a radius of {radius} px in a box of {box_size} px"
         )
-    y, x = axis[pixels // box_size], axis[pixels % box_size]
-    basis = np.stack((np.ones(len(pixels)), x / (box_size / 2), y / (box_size / 2)), axis=1)
+    units = axis / (box_size / 2)
+    y, x = units[pixels // box_size], units[pixels % box_size]
+    basis = np.stack((np.ones(len(pixels)), x, y), axis=1)
     # the pseudo-inverse serves tiny boxes whose background does not define a plane
     inverse_normal = np.linalg.pinv(basis.T @ basis).astype(np.float64, copy=False)
-    return Background(box_size, pixels, basis, inverse_normal)
+    return Background(box_size, pixels, mask.astype(np.float32), units, basis, inverse_normal)
 
 
 def remove_dust(
@@ -104,7 +124,7 @@ def normalise_images(
 ) -> npt.NDArray[np.bool_]:
     """Subtract a plane (or the mean) and divide by the standard deviation, in place.
 
-    Both are measured in the background, in double precision, and applied to all pixels.
+    Both are measured in the background and applied to all pixels.
 
     Parameters
     ----------
@@ -118,19 +138,15 @@ def normalise_images(
     is_constant : ndarray, shape (n,), bool
         Images whose background does not vary; they are not divided.
     """
-    size, n_pixels = background.box_size, len(background.pixels)
-    values = background.values(images)  # (n, n_background)
-    sums = values @ background.basis  # (n, 3)
-    powers = np.einsum("ij,ij->i", values, values)
-    if subtract_plane:
-        coefficients = sums @ background.inverse_normal  # (n, 3)
-    else:
-        coefficients = np.zeros((len(images), 3))
-        coefficients[:, 0] = sums[:, 0] / n_pixels
-    variances = (powers - np.einsum("ij,ij->i", sums, coefficients)) / n_pixels
-    # where the difference of squares cancels, look at the residuals themselves
-    for i in np.flatnonzero(variances <= _CANCELLED * powers / n_pixels):
-        variances[i] = np.var(values[i] - background.basis @ coefficients[i])
+    n_pixels = len(background.pixels)
+    sums, powers = background.sums(images)
+    coefficients, variances = _fit(background, sums, powers, subtract_plane)
+    # where the background is far from 0, single precision and a difference of squares do not serve
+    for i in np.flatnonzero(~(variances > _RESOLVED * powers / n_pixels)):
+        values = background.values(images[i : i + 1])  # (1, n_background)
+        powers[i] = values[0] @ values[0]
+        coefficients[i] = _fit(background, values @ background.basis, powers[i], subtract_plane)[0]
+        variances[i] = np.var(values[0] - background.basis @ coefficients[i])
 
     deviations = np.sqrt(variances)
     is_constant: npt.NDArray[np.bool_] = deviations <= np.maximum(
@@ -139,11 +155,28 @@ def normalise_images(
     if not subtract_plane:
         coefficients[is_constant] = 0.0
     scales = 1.0 / np.where(is_constant, 1.0, deviations)
+    coefficients *= scales[:, None]
 
-    axis = (np.arange(size) - size // 2) / (size / 2)
+    axis = background.axis
     along_x = coefficients[:, :1] + coefficients[:, 1:2] * axis  # (n, box)
     along_y = coefficients[:, 2:] * axis  # (n, box)
+    images *= scales[:, None, None].astype(np.float32)
     images -= along_x[:, None, :].astype(np.float32)
     images -= along_y[:, :, None].astype(np.float32)
-    images *= scales[:, None, None].astype(np.float32)
     return is_constant
+
+
+def _fit(
+    background: Background,
+    sums: npt.NDArray[np.float64],
+    powers: npt.NDArray[np.float64],
+    subtract_plane: bool,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Coefficients of the plane (n, 3), or of the mean alone, and variances about it (n,)."""
+    n_pixels = len(background.pixels)
+    if subtract_plane:
+        coefficients = sums @ background.inverse_normal
+    else:
+        coefficients = np.zeros_like(sums)
+        coefficients[:, 0] = sums[:, 0] / n_pixels
+    return coefficients, (powers - np.einsum("ij,ij->i", sums, coefficients)) / n_pixels

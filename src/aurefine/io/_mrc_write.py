@@ -83,6 +83,28 @@ def _check_pixel_size(path: str | os.PathLike[str], pixel_size: float) -> None:
         )
 
 
+def _image_moments(
+    images: npt.NDArray[Any],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Mean and population variance of each image of (m, box, box), without a float64 copy.
+
+    Rows are summed in the precision of the images, and rows added up in double precision; the
+    variance is that of the image less its mean, so that a high grey level costs no digits.
+    """
+    row_type = np.result_type(images.dtype, np.float32)
+    ones = np.ones(images.shape[2], dtype=row_type)
+
+    def average(of_rows: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        means: npt.NDArray[np.float64] = of_rows.mean(axis=1, dtype=np.float64) / len(ones)
+        return means
+
+    means = average(images @ ones)
+    residuals = images - means.astype(row_type)[:, np.newaxis, np.newaxis]
+    rest = average(residuals @ ones)  # what rounding the mean has left
+    squares = np.einsum("nyx,nyx->ny", residuals, residuals)
+    return means + rest, np.maximum(average(squares) - rest**2, 0.0)
+
+
 def _encode(data: npt.NDArray[Any], half_precision: bool) -> npt.NDArray[Any]:
     if half_precision:
         return to_float16(data).astype("<f2", copy=False)
@@ -210,13 +232,16 @@ class StackWriter:
             raise ValueError(f"expected images of {self._box} px, got shape {images.shape}")
         if self._n_written + len(batch) > self._n_images:
             raise ValueError(f"more than the {self._n_images} images announced for the stack")
-        for image in batch:
-            self._minimum = min(self._minimum, float(image.min()))
-            self._maximum = max(self._maximum, float(image.max()))
-            self._sum_of_means += float(image.mean(dtype=np.float64))
-            self._sum_of_variances += float(image.var(dtype=np.float64))
-            self._stream.write(_encode(image, self._half_precision).data)
-            self._n_written += 1
+        if len(batch) == 0:
+            return
+        with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity stay what they are
+            self._minimum = min(self._minimum, float(batch.min()))
+            self._maximum = max(self._maximum, float(batch.max()))
+            means, variances = _image_moments(batch)
+        self._sum_of_means += float(means.sum())
+        self._sum_of_variances += float(variances.sum())
+        self._stream.write(_encode(batch, self._half_precision).data)
+        self._n_written += len(batch)
 
     def __exit__(
         self,
