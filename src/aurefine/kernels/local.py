@@ -94,15 +94,19 @@ def fill_local_orientations(
             psi_total = 0.0
             for k in range(nearest - reach, nearest + reach + 1):
                 difference = abs(k * step - centre)
-                if difference < cutoff or (k == nearest and reach == 0):
+                if difference < cutoff:
                     psi_total += math.exp(-0.5 * (difference / sigma_psi) ** 2)
             for k in range(nearest - reach, nearest + reach + 1):
                 difference = abs(k * step - centre)
-                if not (difference < cutoff or (k == nearest and reach == 0)):
+                share = 1.0
+                if psi_total > 0:
+                    if difference >= cutoff:
+                        continue
+                    share = math.exp(-0.5 * (difference / sigma_psi) ** 2) / psi_total
+                elif k != nearest:
                     continue
                 orientation[n] = pixel[i] * n_psi + k % n_psi
-                prior = weight * math.exp(-0.5 * (difference / sigma_psi) ** 2) / psi_total
-                log_prior[n] = math.log(prior)
+                log_prior[n] = math.log(weight * share)
                 n += 1
             cr = math.cos(rot[i])
             sr = math.sin(rot[i])
