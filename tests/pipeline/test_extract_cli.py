@@ -1,12 +1,16 @@
 """`aurefine extract` on a small project: files, markers, restart, and messages for bad input."""
 
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import aurefine.cli.extract as cli_extract
 from aurefine.cli.main import run_command
 from aurefine.io.mrc import read_map, write_map
 from aurefine.io.star import read_star, write_star
@@ -162,14 +166,56 @@ def test_number_of_threads_does_not_change_a_byte(project):
     assert _contents() == one
 
 
-def test_an_mpi_launcher_gives_one_working_process(project, monkeypatch):
+def test_without_mpi4py_one_process_of_a_launcher_works(project, monkeypatch, capsys):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "2")
     monkeypatch.setenv("OMPI_COMM_WORLD_RANK", "1")
-    assert _extract() == 0
+    assert cli_extract.run([*SOURCE, *RECENTRE, *OUTPUT]) == 0
     assert not Path("Extract").exists()
     monkeypatch.setenv("OMPI_COMM_WORLD_RANK", "0")
-    assert _extract() == 0
+    assert cli_extract.run([*SOURCE, *RECENTRE, *OUTPUT]) == 0
     assert len(_extracted()) == 12
+    assert "mpi4py is not installed" in capsys.readouterr().err
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("n_processes", [2, 5])
+def test_mpi_processes_write_the_same_files(project, n_processes):
+    options = ("--norm", "--bg_radius", "4", "--white_dust", "2")
+    _extract(*options)
+    one = _contents()
+    shutil.rmtree("Extract")
+    done = _run_with_mpi(n_processes, *SOURCE, *RECENTRE, *OUTPUT, *options)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Done preprocessing!") == 1
+    assert _contents() == one
+
+
+@pytest.mark.mpi
+def test_a_failure_of_one_mpi_process_ends_all(project):
+    os.truncate(NAMES[2], 5000)
+    done = _run_with_mpi(3, *SOURCE, *RECENTRE, *OUTPUT, "--pipeline_control", "Extract/job011/")
+    assert done.returncode == 1
+    assert done.stderr.count("aurefine: error:") == 1
+    assert "mic3.mrc: the file is truncated" in done.stderr
+    assert Path("Extract/job011/RELION_JOB_EXIT_FAILURE").exists()
+
+
+@pytest.mark.mpi
+def test_a_failure_before_the_work_ends_all_mpi_processes(project):
+    Path("particles.star").write_text("nothing\n")
+    done = _run_with_mpi(2, *SOURCE, *RECENTRE, *OUTPUT)
+    assert done.returncode == 1
+    assert done.stderr.count("aurefine: error:") == 1
+
+
+def _run_with_mpi(n_processes, *options):
+    root = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    return subprocess.run(
+        ["mpirun", "--oversubscribe", "-n", str(n_processes), sys.executable, "-m", "aurefine",
+         "extract", *options],
+        capture_output=True, text=True, check=False, timeout=120, env=os.environ | root,
+    )  # fmt: skip
 
 
 def test_without_part_star_nothing_is_joined(project):
@@ -307,29 +353,40 @@ def test_nothing_dropped_leaves_no_list(project):
     assert not Path("Extract/job011/dropped.star").exists()
 
 
-def test_a_particle_outside_stops_the_job_and_marks_the_failure(project, capsys):
+@pytest.fixture
+def one_outside(project):
+    """Put the sixth particle, on the second micrograph, far outside."""
     table = _particles()
     table.loc[5, "rlnCoordinateX"] = -100.0
     _write_particles(table)
-    assert _extract("--pipeline_control", "Extract/job011/") == 1
+
+
+def test_a_particle_outside_is_left_out_with_a_warning_and_listed(one_outside, capsys):
+    assert _extract() == 0
+    made = _extracted()
+    assert "text5" not in set(made["userColumn"])
+    assert made["rlnImageName"].iloc[-5].startswith("00000003@")
+    assert read_map("Extract/job011/Movies/mic2.mrcs")[0].shape == (3, 12, 12)
+    dropped = _dropped().table("dropped_particles")
+    assert list(dropped["aurefineDropReason"]) == ["window is outside the micrograph"]
+    warning = capsys.readouterr().err
+    assert f"1 particles on 1 micrographs, the first {NAMES[1]}" in warning
+
+
+def test_a_particle_outside_can_stop_the_job(one_outside, capsys):
+    assert _extract("--stop_at_bad_particles", "--pipeline_control", "Extract/job011/") == 1
     message = capsys.readouterr().err
     assert "mic2.mrc" in message
     assert "1 of 4 particles lie completely outside the micrograph of 70 x 60 px" in message
-    assert "--skip_bad_particles" in message
     assert Path("Extract/job011/RELION_JOB_EXIT_FAILURE").exists()
     assert not Path("Extract/job011/Movies/mic2.mrcs").exists()
 
 
-def test_a_particle_outside_can_be_left_out(project):
-    table = _particles()
-    table.loc[5, "rlnCoordinateX"] = -100.0
-    _write_particles(table)
-    assert _extract("--skip_bad_particles") == 0
-    made = _extracted()
-    assert "text5" not in set(made["userColumn"])
-    assert made["rlnImageName"].iloc[-5].startswith("00000003@")
-    dropped = _dropped().table("dropped_particles")
-    assert list(dropped["aurefineDropReason"]) == ["window is outside the micrograph"]
+def test_all_particles_outside_is_an_error_and_they_are_listed(project, capsys):
+    _write_particles(_particles().assign(rlnCoordinateX=-100.0))
+    assert _extract() == 1
+    assert "no particle was extracted from any micrograph" in _error(capsys)
+    assert len(_dropped().table("dropped_particles")) == 12
 
 
 def _remove(path):
@@ -402,13 +459,10 @@ def test_a_second_run_without_the_flag_starts_again(project):
     assert _extract() == 1
 
 
-def test_dropped_particles_of_finished_micrographs_stay_listed(project):
-    table = _particles()
-    table.loc[1, "rlnCoordinateX"] = -100.0
-    _write_particles(table)
-    _extract("--skip_bad_particles")
+def test_dropped_particles_of_finished_micrographs_stay_listed(one_outside):
+    _extract()
     before = Path("Extract/job011/dropped.star").read_text()
-    assert _extract("--skip_bad_particles", "--only_do_unfinished") == 0
+    assert _extract("--only_do_unfinished") == 0
     assert Path("Extract/job011/dropped.star").read_text() == before
     assert len(_extracted()) == 11
 

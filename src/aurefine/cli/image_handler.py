@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from aurefine.cli.main import program_version
 from aurefine.cli.parser import build_parser, given_values, notes_of
+from aurefine.cli.start import one_blas_thread
 from aurefine.jobs.map_tools_table import IMAGE_HANDLER_OPTIONS
 
 __all__ = ["run"]
@@ -29,6 +30,7 @@ def run(argv: Sequence[str]) -> int:
     for note in notes_of(IMAGE_HANDLER_OPTIONS, values):
         sys.stdout.write(f" Note: {note}\n")
 
-    from aurefine.jobs.map_tools import run_image_handler  # slow to import: not for --help
+    with one_blas_thread():
+        from aurefine.jobs.map_tools import run_image_handler  # slow to import: not for --help
 
     return run_image_handler(values)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from aurefine.cli.main import program_version
 from aurefine.cli.parser import build_parser, given_values, notes_of
+from aurefine.cli.start import one_blas_thread
 from aurefine.jobs.mask_create_table import MASK_OPTIONS
 
 __all__ = ["run"]
@@ -28,6 +29,7 @@ def run(argv: Sequence[str]) -> int:
     for note in notes_of(MASK_OPTIONS, values):
         sys.stdout.write(f" Note: {note}\n")
 
-    from aurefine.jobs.mask_create import run_mask_create  # slow to import: not for --help
+    with one_blas_thread():
+        from aurefine.jobs.mask_create import run_mask_create  # slow to import: not for --help
 
     return run_mask_create(values)

@@ -13,16 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from aurefine.errors import MrcError, OutputError
+from aurefine.errors import ImageError, MrcError, OutputError
 from aurefine.io.particles import MicrographTable, read_micrographs, read_particles
 from aurefine.io.star import read_star, write_star
 from aurefine.jobs.extract_coordinates import read_coordinates
-from aurefine.jobs.extract_micrograph import (
-    STAR_VERSIONS,
-    MicrographResult,
-    extract_micrograph,
-    extract_star_name,
-)
+from aurefine.jobs.extract_micrograph import STAR_VERSIONS, MicrographResult, extract_star_name
 from aurefine.jobs.extract_options import ExtractSettings, to_extract_settings
 from aurefine.jobs.extract_rows import (
     DROP_REASON,
@@ -31,8 +26,9 @@ from aurefine.jobs.extract_rows import (
     dropped_rows,
     plan_extraction,
 )
-from aurefine.jobs.job_control import check_abort, run_controlled
-from aurefine.parallel.pool import WorkerPool
+from aurefine.jobs.extract_share import deal_out, dismiss, extract_together, follow, stop_file
+from aurefine.jobs.job_control import run_controlled
+from aurefine.parallel.comm import SERIAL, Communicator
 
 __all__ = ["DROPPED_NAME", "run_extraction", "run_job"]
 
@@ -40,39 +36,65 @@ DROPPED_NAME = "dropped.star"
 _SKIPPED_REASON = "micrograph was skipped"
 _OUTSIDE_REASON = "window is outside the micrograph"
 _FEW_PARTICLES = 10
-_SECONDS_BETWEEN_REPORTS = 10.0
-_KEPT_BYTES = 30 * 1024**2
 
 
-def run_job(given: Mapping[str, Any]) -> int:
+def run_job(given: Mapping[str, Any], communicator: Communicator = SERIAL) -> int:
     """Run an extraction from the values of its options, and mark its end in the job directory.
 
     Parameters
     ----------
     given : mapping
         Values by option name.
+    communicator : Communicator
+        The processes that share the work; all of them call this function.
 
     Returns
     -------
     exit_code : int
-        0 success, 2 abort asked for by the user; failures raise.
+        0 success, 2 abort asked for by the user; failures raise, on the leader.
     """
+    if communicator.rank > 0:
+        follow(communicator)
+        return 0
     control = str(given.get("pipeline_control") or "")
-    return run_controlled(control, lambda: run_extraction(to_extract_settings(given)))
+    return run_controlled(control, lambda: _lead(given, communicator))
 
 
-def run_extraction(settings: ExtractSettings) -> None:
-    """Extract the particles and write all files.
+def run_extraction(settings: ExtractSettings, communicator: Communicator = SERIAL) -> None:
+    """Extract the particles and write all files, as the leader of a group of processes.
 
     Parameters
     ----------
     settings : ExtractSettings
+    communicator : Communicator
 
     Raises
     ------
     StarError, MrcError, ImageError, OutputError
         With one message that names the file and the remedy.
     """
+    try:
+        plan, finished = _prepare(settings)
+    except BaseException:
+        dismiss(communicator)
+        raise
+    results = _extract_all(plan, finished, settings, communicator)
+    _write_dropped(plan, results, finished, settings)
+    _join(plan, results, finished, settings)
+    _say(" Done preprocessing!")
+
+
+def _lead(given: Mapping[str, Any], communicator: Communicator) -> None:
+    try:
+        settings = to_extract_settings(given)
+    except BaseException:
+        dismiss(communicator)
+        raise
+    run_extraction(settings, communicator)
+
+
+def _prepare(settings: ExtractSettings) -> tuple[ExtractPlan, frozenset[int]]:
+    """Find out what there is to do: the plan, and the numbers of the finished micrographs."""
     for note in settings.notes:
         _warn(note)
     plan = _plan(settings)
@@ -82,10 +104,7 @@ def run_extraction(settings: ExtractSettings) -> None:
     _say(f" Extracting particles from {len(plan.tasks)} micrographs ...")
     if finished:
         _say(f" {len(finished)} of them have been finished before.")
-    results = _extract_all(plan, finished, settings)
-    _write_dropped(plan, results, finished, settings)
-    _join(plan, results, finished, settings)
-    _say(" Done preprocessing!")
+    return plan, finished
 
 
 def _plan(settings: ExtractSettings) -> ExtractPlan:
@@ -164,28 +183,16 @@ def _make_part_dir(settings: ExtractSettings) -> None:
 
 
 def _extract_all(
-    plan: ExtractPlan, finished: frozenset[int], settings: ExtractSettings
+    plan: ExtractPlan,
+    finished: frozenset[int],
+    settings: ExtractSettings,
+    communicator: Communicator,
 ) -> dict[int, MicrographResult]:
     """Work on all micrographs that are not finished; results by micrograph number."""
     todo = [task for task in plan.tasks if task.number not in finished]
     started = time.monotonic()
-    progress = _Progress(len(todo), started)
-
-    def work(task: MicrographTask) -> MicrographResult:
-        check_abort(settings.pipeline_control)
-        result = extract_micrograph(task, plan.rows.iloc[task.rows], settings)
-        if result.problem:
-            n_particles = task.rows.stop - task.rows.start
-            _warn(f"skipping {task.name}, which has {n_particles} particles: {result.problem}")
-        progress.count()
-        return result
-
-    check_abort(settings.pipeline_control)
-    # Once such a block was freed, glibc keeps smaller ones for the process; without, it hands the
-    # arrays of each batch back to the system, and a third of the time goes into page faults.
-    np.empty(_KEPT_BYTES, dtype=np.uint8)
-    with WorkerPool(min(settings.n_workers, len(todo))) as pool:
-        results = pool.map(work, todo)
+    stop_file(settings).unlink(missing_ok=True)
+    results = extract_together(deal_out(plan, todo, communicator.size), settings, communicator)
     _say(f" {len(todo)} micrographs took {time.monotonic() - started:.1f} s")
     for text, name in (
         ("particles reach over the edge of their micrograph", "n_over_edge"),
@@ -195,22 +202,18 @@ def _extract_all(
         number = sum(getattr(result, name) for result in results)
         if number:
             _say(f" {number} {text}")
+    outside = {task.name: result.n_outside for task, result in zip(todo, results, strict=True)}
+    _warn_of_outside({name: number for name, number in outside.items() if number})
     return {task.number: result for task, result in zip(todo, results, strict=True)}
 
 
-class _Progress:
-    """Lines on the standard output that show how far a long extraction has come."""
-
-    def __init__(self, total: int, started: float) -> None:
-        self._total, self._done, self._last = total, 0, started
-
-    def count(self) -> None:
-        """Count one micrograph; threads may call it at the same time."""
-        self._done += 1
-        now = time.monotonic()
-        if now - self._last > _SECONDS_BETWEEN_REPORTS:
-            self._last = now
-            _say(f" {self._done} of {self._total} micrographs done")
+def _warn_of_outside(outside: Mapping[str, int]) -> None:
+    if outside:
+        _warn(
+            f"{sum(outside.values())} particles on {len(outside)} micrographs, the first "
+            f"{next(iter(outside))}, lie completely outside their micrograph and are left out. If "
+            "they are many, check that coordinates and pixel sizes belong to these micrographs."
+        )
 
 
 def _write_dropped(
@@ -263,6 +266,11 @@ def _join(
 ) -> None:
     """Write the joined STAR files."""
     used = [t for t in plan.tasks if t.number in finished or results[t.number].image_names]
+    if not used:
+        raise ImageError(
+            f"{settings.micrographs}: no particle was extracted from any micrograph; see the "
+            f"reasons in {settings.part_dir}{DROPPED_NAME}."
+        )
     version = STAR_VERSIONS[settings.dialect]
     if settings.part_star:
         _say(f" Joining metadata of all particles from {len(used)} micrographs in one STAR file...")

@@ -47,7 +47,7 @@ class ExtractSettings:
     n_workers: int
     only_unfinished: bool
     skip_bad_micrographs: bool
-    skip_bad_particles: bool
+    stop_at_bad_particles: bool
     pipeline_control: str
     notes: tuple[str, ...] = ()
 
@@ -86,7 +86,7 @@ def to_extract_settings(given: Mapping[str, Any]) -> ExtractSettings:
                 "micrographs", "refined_particles", "coordinate_list", "coordinate_suffix",
                 "coordinate_folder", "part_star", "pick_star", "keep_micrograph_ctf", "float16",
                 "dialect", "n_workers", "only_unfinished", "skip_bad_micrographs",
-                "skip_bad_particles", "pipeline_control",
+                "stop_at_bad_particles", "pipeline_control",
             )
         },
         part_dir=part_dir if part_dir.endswith("/") else f"{part_dir}/",

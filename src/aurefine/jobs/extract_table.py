@@ -181,7 +181,7 @@ _RUNNING = (
     Option(
         name="n_workers", flag="--j", aliases=("--threads",), kind="int", default=1,
         tab="Running", label="Number of threads", range=Range(1, 1024),
-        help="Micrographs that are worked on at the same time, by each process.",
+        help="Micrographs that are worked on at the same time by each process (MPI rank).",
     ),
     Option(
         name="only_unfinished", flag="--only_do_unfinished", kind="bool", default=False,
@@ -194,10 +194,10 @@ _RUNNING = (
         help="Go on without a micrograph that is missing or can not be read, and list it.",
     ),
     Option(
-        name="skip_bad_particles", flag="--skip_bad_particles", kind="bool", default=False,
-        tab="Running", label="Skip bad particles",
-        help="Go on without a particle whose window is completely outside its micrograph, and "
-        "list it.",
+        name="stop_at_bad_particles", flag="--stop_at_bad_particles", kind="bool", default=False,
+        tab="Running", label="Stop at bad particles",
+        help="Stop, as RELION does, at a particle whose window is completely outside its "
+        "micrograph; otherwise such particles are left out and listed.",
     ),
     Option(
         name="pipeline_control", flag="--pipeline_control", kind="path", default="",
