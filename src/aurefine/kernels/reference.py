@@ -41,6 +41,7 @@ from aurefine.kernels.reference_volume import (
 )
 
 __all__ = [
+    "children_with_weight",
     "combine_images",
     "crop_transform",
     "exponentiate",
@@ -75,16 +76,23 @@ __all__ = [
 # accumulation ----------------------------------------------------------------------------------
 
 
+def children_with_weight(
+    group_first: Array, sorted_pair: Array, weights: Array, out: Array
+) -> None:
+    """Mark the child orientations in use; see `accumulate.children_with_weight`."""
+    for g, (begin, end) in enumerate(pairwise(group_first)):
+        out[g] = (weights[sorted_pair[begin:end]] > 0).any(axis=(0, 1))
+
+
 def combine_images(
     volume: Volume,
     rotations: Array,
     pixel_x: Array,
     pixel_y: Array,
-    shell_first: Array,
     group_first: Array,
-    pair_particle: Array,
-    pair_offset: Array,
-    pair_output: Array,
+    sorted_particle: Array,
+    sorted_offset: Array,
+    sorted_pair: Array,
     weights: Array,
     masked: Array,
     unmasked: Array,
@@ -93,11 +101,12 @@ def combine_images(
     denominator: Array,
     cosines: Array,
     sines: Array,
+    noise_group: Array,
+    is_strong: Array,
     slot: Array,
     combined: Array,
-    cross_by_shell: Array,
-    power_by_shell: Array,
-    total_weight: Array,
+    residual_by_pixel: Array,
+    sums: Array,
 ) -> None:
     """Sum every significant sample on its own; see `accumulate.combine_images`."""
     image = interleaved_as_complex(np.moveaxis(masked, 1, -1))
@@ -108,21 +117,19 @@ def combine_images(
         extract_slices(volume, rotations[g, c : c + 1], pixel_x, pixel_y, slices)
         total = np.zeros((3, len(pixel_x)))
         for i in range(group_first[g], group_first[g + 1]):
-            p = pair_particle[i]
+            p = sorted_particle[i]
             predicted = transfer[p] * planar_as_complex(slices)[0]
-            for k, w in enumerate(weights[pair_output[i], :, c].astype(np.float64)):
-                ramp = ramps[pair_offset[i] + k]
+            power = np.abs(predicted) ** 2
+            for k, w in enumerate(weights[sorted_pair[i], :, c].astype(np.float64)):
+                ramp = ramps[sorted_offset[i] + k]
                 shifted = back_projected[p] * ramp
                 total += w * np.stack([shifted.real, shifted.imag, denominator[p]])
                 cross = (image[p] * ramp * predicted.conj()).real
-                cross_by_shell[p] += w * _by_shell(cross, shell_first)
-                power_by_shell[p] += w * _by_shell(np.abs(predicted) ** 2, shell_first)
-                total_weight[p] += w
+                residual = power - 2 * cross
+                residual_by_pixel[noise_group[p]] += w * residual
+                strong_cross, strong_power = (cross * is_strong).sum(), (power * is_strong).sum()
+                sums[p] += w * np.array([residual.sum(), strong_cross, strong_power, 1.0])
         combined[slot[g, c]] = total
-
-
-def _by_shell(values: Array, shell_first: Array) -> Array:
-    return np.array([values[lo:hi].sum() for lo, hi in pairwise(shell_first)])
 
 
 def sort_pairs(group: Array, n_groups: int) -> tuple[Array, Array]:
