@@ -121,7 +121,6 @@ def test_the_nearest_orientation_is_the_most_probable():
     assert distance[log_prior.argmax()] < distance.min() + 0.5
 
 
-@pytest.mark.xfail(reason="windows narrower than half a step come out empty")
 @pytest.mark.parametrize("sigma", [0.01, 0.3])
 def test_a_narrow_prior_takes_the_nearest_orientation(sigma):
     angles = [(12.0, 34.0, 1.0), (100.0, 55.0, 33.3)]

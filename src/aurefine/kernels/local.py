@@ -82,11 +82,11 @@ def fill_local_orientations(
     cutoff = 3 * sigma_psi
     for p in range(n_found.size):
         n = start[p]
-        direction_total = 0.0
+        smallest = math.inf  # the nearest direction has weight 1, however far away it is
         for i in range(first[p], first[p + 1]):
-            direction_total += math.exp(-0.5 * (angle[i] / sigma_direction) ** 2)
+            smallest = min(smallest, angle[i])
         for i in range(first[p], first[p + 1]):
-            weight = math.exp(-0.5 * (angle[i] / sigma_direction) ** 2) / direction_total
+            log_weight = 0.5 * (smallest**2 - angle[i] ** 2) / sigma_direction**2
             centre = _centre_psi(poses[p], rot[i], tilt[i])
             nearest = math.floor(centre / step + 0.5)
             reach = min(math.ceil(cutoff / step), (n_psi - 1) // 2)
@@ -106,7 +106,7 @@ def fill_local_orientations(
                 elif k != nearest:
                     continue
                 orientation[n] = pixel[i] * n_psi + k % n_psi
-                log_prior[n] = math.log(weight * share)
+                log_prior[n] = log_weight + math.log(share)
                 n += 1
             cr = math.cos(rot[i])
             sr = math.sin(rot[i])
