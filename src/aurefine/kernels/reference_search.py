@@ -286,7 +286,7 @@ def score_local(
             points = points[best >= best.max() - drop]
         scores = log_weights(points, rows[p])
         if use_correlation:
-            which, offset = np.divmod(scores.argmax(keepdims=True).ravel(), scores.shape[1])
+            which, offset = np.divmod([scores.argmax()], scores.shape[1])
         else:
             which, offset = _significant_pairs(scores, fraction, max_points)
         found.append((points[which], offset))

@@ -101,12 +101,16 @@ def _complex(values: Array) -> Array:
     return result
 
 
+def _coordinates(edge: int) -> tuple[Array, Array, Array]:
+    """x, y and z of the voxels of a half volume, each (edge, edge, (edge + 1) // 2)."""
+    z, y, x = np.split(np.indices((edge, edge, (edge + 1) // 2)), 3)
+    return x[0], y[0] - edge // 2, z[0] - edge // 2
+
+
 def _radius(edge: int) -> Array:
     """Distance of the voxels of a half volume from the origin, (edge, edge, (edge + 1) // 2)."""
-    axis = np.arange(edge) - edge // 2
-    x = np.arange((edge + 1) // 2)
-    squared = axis[:, None, None] ** 2 + axis[None, :, None] ** 2 + x**2
-    return np.asarray(np.sqrt(squared))
+    x, y, z = _coordinates(edge)
+    return np.asarray(np.sqrt(x**2 + y**2 + z**2))
 
 
 def _shell(radius: Array, padding: float) -> Array:
@@ -187,13 +191,12 @@ def wiener_transform(
     r = _radius(edge)
     ring = np.minimum(np.floor(r / padding).astype(np.int64), len(floor) - 1)
     weight = np.maximum(_regularised(sums, padding, inverse_prior), floor[ring])
-    z, y, x = np.indices(r.shape)
-    y, z = y - edge // 2, z - edge // 2
+    x, y, z = _coordinates(edge)
     keep = (r < radius) & (weight > 0) & (np.abs(y) <= n // 2) & (np.abs(z) <= n // 2)
     keep &= (y != n // 2) & (z != n // 2) & (x <= n // 2)
     keep[:first_plane] = False
     keep[last_plane:] = False
-    z, y, x = z[keep], y[keep], x[keep]
+    x, y, z = x[keep], y[keep], z[keep]
     out[z % n, y % n, x] = _centring(x, y, z) * _complex(sums)[keep] / weight[keep]
 
 
@@ -209,8 +212,7 @@ def crop_transform(
     """Copy the sphere of a centred transform; see `volume.crop_transform`."""
     edge, n = len(out), len(transform)
     r = _radius(edge)
-    z, y, x = np.indices(r.shape)
-    y, z = y - edge // 2, z - edge // 2
+    x, y, z = _coordinates(edge)
     keep = (r <= radius) & (np.abs(y) <= n // 2) & (np.abs(z) <= n // 2) & (x <= n // 2)
     if inner_radius >= 0:
         keep &= r > inner_radius
