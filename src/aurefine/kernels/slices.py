@@ -44,18 +44,19 @@ def extract_slices(volume, rotations, pixel_x, pixel_y, out):
     step_y = np.uint32(2 * n_x)
     step_z = np.uint32(2 * n_x * edge)
     offset = np.float32(centre)
-    for i in range(rotations.shape[0]):
-        a00 = rotations[i, 0, 0]
-        a01 = rotations[i, 0, 1]
-        a02 = rotations[i, 0, 2]
-        a10 = rotations[i, 1, 0]
-        a11 = rotations[i, 1, 1]
-        a12 = rotations[i, 1, 2]
-        row = out[i]
-        for start in range(0, n_pixels, _BLOCK):
-            n = min(_BLOCK, n_pixels - start)
-            block_x = pixel_x[start : start + n]
-            block_y = pixel_y[start : start + n]
+    # pixel blocks outside, slices inside: neighbouring slices find their voxels in the cache
+    for start in range(0, n_pixels, _BLOCK):
+        n = min(_BLOCK, n_pixels - start)
+        block_x = pixel_x[start : start + n]
+        block_y = pixel_y[start : start + n]
+        for i in range(rotations.shape[0]):
+            a00 = rotations[i, 0, 0]
+            a01 = rotations[i, 0, 1]
+            a02 = rotations[i, 0, 2]
+            a10 = rotations[i, 1, 0]
+            a11 = rotations[i, 1, 1]
+            a12 = rotations[i, 1, 2]
+            row = out[i]
             for j in range(n):
                 u = block_x[j]
                 v = block_y[j]
@@ -147,20 +148,20 @@ def insert_slices(volume, rotations, pixel_x, pixel_y, slices, first_plane, last
     frac_y = np.empty(_BLOCK, np.float32)
     frac_z = np.empty(_BLOCK, np.float32)
     sign = np.empty(_BLOCK, np.float32)
-    for i in range(rotations.shape[0]):
-        a00 = rotations[i, 0, 0]
-        a01 = rotations[i, 0, 1]
-        a02 = rotations[i, 0, 2]
-        a10 = rotations[i, 1, 0]
-        a11 = rotations[i, 1, 1]
-        a12 = rotations[i, 1, 2]
-        real = slices[i, 0]
-        imag = slices[i, 1]
-        weight = slices[i, 2]
-        for start in range(0, n_pixels, _BLOCK):
-            n = min(_BLOCK, n_pixels - start)
-            block_x = pixel_x[start : start + n]
-            block_y = pixel_y[start : start + n]
+    for start in range(0, n_pixels, _BLOCK):
+        n = min(_BLOCK, n_pixels - start)
+        block_x = pixel_x[start : start + n]
+        block_y = pixel_y[start : start + n]
+        for i in range(rotations.shape[0]):
+            a00 = rotations[i, 0, 0]
+            a01 = rotations[i, 0, 1]
+            a02 = rotations[i, 0, 2]
+            a10 = rotations[i, 1, 0]
+            a11 = rotations[i, 1, 1]
+            a12 = rotations[i, 1, 2]
+            real = slices[i, 0]
+            imag = slices[i, 1]
+            weight = slices[i, 2]
             for j in range(n):
                 u = block_x[j]
                 v = block_y[j]
