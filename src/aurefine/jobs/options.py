@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import numpy as np
 
 from aurefine.errors import OptionError
 
@@ -21,6 +24,24 @@ __all__ = [
 
 Kind = Literal["bool", "int", "float", "str", "path", "choice"]
 Status = Literal["used", "ignored", "refused"]
+
+
+_TYPES: dict[Kind, tuple[type, ...]] = {
+    "bool": (bool, np.bool_),
+    "int": (numbers.Integral,),
+    "float": (numbers.Real,),
+    "str": (str,),
+    "path": (str,),
+    "choice": (str,),
+}
+_WORDS: dict[Kind, str] = {
+    "bool": "True or False",
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "path": "a file name",
+    "choice": "a text",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +138,13 @@ class Option:
 
     def check(self, value: Any) -> None:
         """Raise OptionError if `value` is not allowed."""
-        if self.kind in ("int", "float") and not self.range.holds(value):
+        is_number = self.kind in ("int", "float")
+        is_right: bool = isinstance(value, _TYPES[self.kind])
+        if not is_right or (is_number and isinstance(value, bool)):
+            raise OptionError(
+                f"option {self.flag} ({self.label}): found {value!r}, expected {_WORDS[self.kind]}."
+            )
+        if is_number and not self.range.holds(value):
             unit = f" {self.unit}" if self.unit else ""
             raise OptionError(
                 f"option {self.flag} ({self.label}): found {value}{unit}, "
@@ -218,5 +245,5 @@ def check_values(options: Iterable[Option], values: Mapping[str, Any]) -> None:
         if option.status == "refused":
             raise OptionError(f"option {option.flag} is not available: {option.note}")
         value = values[option.name]
-        if value is not None:
+        if value is not None or option.default is not None:
             option.check(value)

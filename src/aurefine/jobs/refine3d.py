@@ -117,17 +117,20 @@ def run_job(values: Mapping[str, Any]) -> int:
 
 
 def refine(
-    particles: str = "", reference: str = "", output: str = "", **options: Any
+    particles: str | os.PathLike[str] = "",
+    reference: str | os.PathLike[str] = "",
+    output: str | os.PathLike[str] = "",
+    **options: Any,
 ) -> RefinementResult:
     """Refine a map against particles until it converges.
 
     Parameters
     ----------
-    particles : str
+    particles : path-like
         Particle STAR file.
-    reference : str
+    reference : path-like
         Starting map (MRC).
-    output : str
+    output : path-like
         Root name of the output files, e.g. ``Refine3D/job012/run``.
     **options
         Options of `aurefine refine` by name, e.g. ``symmetry="D2"``, ``ctf=True``,
@@ -146,6 +149,9 @@ def refine(
     for name, value in (("particles", particles), ("reference", reference), ("output", output)):
         if value:
             values[name] = value
+    for name, value in values.items():
+        if isinstance(value, os.PathLike):
+            values[name] = os.fspath(value)
     return _run(values)
 
 
@@ -181,6 +187,11 @@ def _run(values: Mapping[str, Any]) -> RefinementResult:
                 state = _first_state(inputs, options, settings, seed, pool, log)
             else:
                 state = replace(stored[0], poses=_reordered(stored[0].poses, inputs.order))
+            if state.controller.iteration >= options.auto_iter_max:
+                log.warn(
+                    f"iteration {state.controller.iteration} is the last one that --auto_iter_max "
+                    f"{options.auto_iter_max} allows: there is nothing to do. Give a larger number"
+                )
             job = RefineJob(inputs.table, options, settings, log)
             data = RefinementInput(inputs.particles, options, mask)
             with _advice_to_continue(job, settings, log):

@@ -37,7 +37,7 @@ _MAY_CHANGE = frozenset(
         "perturbation_factor", "padding", "max_significant", "strict_highres_exp", "scale",
         "norm", "force_converge", "auto_iter_max", "minimum_angular_sampling",
         "maximum_angular_sampling", "iterative_gridding", "gridding_iterations",
-        "abort_at_resolution", "quirk_offset_prior", "minres_map",
+        "abort_at_resolution", "quirk_offset_prior", "minres_map", "two_step_scoring",
     }
 )  # fmt: skip
 # ... what can only be switched on ...

@@ -333,6 +333,12 @@ _EXPERT = (
         help="Number of these iterations.",
     ),
     Option(
+        name="two_step_scoring", flag="--two_step_scoring", negatives=("--one_step_scoring",),
+        kind="bool", default=True, tab="Expert", label="Scoring in two steps",
+        help="Score all orientations on the inner rings first, and the likely ones on all rings; "
+        "on by default.",
+    ),
+    Option(
         name="quirk_offset_prior", flag="--quirk_offset_prior", kind="bool", default=False,
         tab="Expert", label="Offset prior in mixed units", hidden=True,
         help="Mix pixels and Å in the prior on offsets, for comparisons with RELION.",
