@@ -1,9 +1,13 @@
 """Fixtures for all tests."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from aurefine.optics.groups import OpticsGroup
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +18,22 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no shared data folder at {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def optics_group() -> Callable[..., OpticsGroup]:
+    """Function (changes) -> OpticsGroup, at 300 kV unless changed."""
+
+    def make(**changes: Any) -> OpticsGroup:
+        values: dict[str, Any] = {
+            "number": 1,
+            "name": "og",
+            "voltage": 300.0,
+            "spherical_aberration": 2.7,
+            "amplitude_contrast": 0.1,
+            "pixel_size": 1.0,
+            "box_size": 64,
+        }
+        return OpticsGroup(**(values | changes))
+
+    return make

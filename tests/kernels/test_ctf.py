@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -6,22 +7,14 @@ import pytest
 from aurefine.kernels.ctf import ctf_values, evaluate_ctf
 from aurefine.optics import ctf as specification
 from aurefine.optics.aberrations import symmetric_phase
-from aurefine.optics.groups import OpticsGroup
 
 FLAGS = [{}, {"intact_first_peak": True}, {"phase_flipped": True}, {"only_flip_phases": True}]
 
 
-def group(**changes):
-    return OpticsGroup(
-        number=1,
-        name="og",
-        voltage=200.0,
-        spherical_aberration=2.1,
-        amplitude_contrast=0.07,
-        pixel_size=1.0,
-        box_size=64,
-        **changes,
-    )
+@pytest.fixture
+def group(optics_group):
+    """Function (changes) -> OpticsGroup of another microscope than that of the other tests."""
+    return partial(optics_group, voltage=200.0, spherical_aberration=2.1, amplitude_contrast=0.07)
 
 
 def particles(n, seed=0):
@@ -44,7 +37,7 @@ def half_plane(n, pixel_size=1.0):
 
 @pytest.mark.parametrize("flags", FLAGS)
 @pytest.mark.parametrize("n", [10, 33])
-def test_compiled_ctf_equals_its_specification(flags, n):
+def test_compiled_ctf_equals_its_specification(flags, n, group):
     optics = group(
         even_zernike=(0.1, 0.2, -3.0, 4.0), magnification=np.array([[1.01, 0.02], [-0.03, 0.98]])
     )
@@ -57,7 +50,7 @@ def test_compiled_ctf_equals_its_specification(flags, n):
 
 
 @pytest.mark.parametrize("scale", [0.0, -1e-12, 1e-12])
-def test_compiled_ctf_is_never_closer_to_zero_than_the_guard(scale):
+def test_compiled_ctf_is_never_closer_to_zero_than_the_guard(scale, group):
     x, y = half_plane(10)
     parameters = particles(1)
     flat = specification.CtfParameters(
@@ -71,12 +64,12 @@ def test_compiled_ctf_is_never_closer_to_zero_than_the_guard(scale):
     np.testing.assert_allclose(np.abs(ctf_values(group(), flat, x, y)), 1e-8, rtol=1e-6)
 
 
-def test_no_particles_give_an_empty_result():
+def test_no_particles_give_an_empty_result(group):
     x, y = half_plane(10)
     assert ctf_values(group(), particles(0), x, y).shape == (0, len(x))
 
 
-def test_threads_give_the_same_bits():
+def test_threads_give_the_same_bits(group):
     optics, parameters = group(), particles(40)
     x, y = half_plane(32)
     whole = ctf_values(optics, parameters, x, y)

@@ -7,23 +7,9 @@ from aurefine.optics.aberrations import (
     zernike,
     zernike_index,
 )
-from aurefine.optics.groups import OpticsGroup
 from aurefine.optics.wavelength import electron_wavelength
 
 X, Y = np.random.default_rng(0).uniform(-0.4, 0.4, (2, 50))
-
-
-def group(**changes):
-    return OpticsGroup(
-        number=1,
-        name="og",
-        voltage=300.0,
-        spherical_aberration=2.7,
-        amplitude_contrast=0.1,
-        pixel_size=1.0,
-        box_size=64,
-        **changes,
-    )
 
 
 def test_odd_numbering_runs_through_tilt_trefoil_and_coma():
@@ -64,8 +50,8 @@ def test_impossible_orders_are_refused(n, m):
         zernike(n, m, X, Y)
 
 
-def test_symmetric_phase_is_even_and_antisymmetric_phase_odd():
-    aberrated = group(
+def test_symmetric_phase_is_even_and_antisymmetric_phase_odd(optics_group):
+    aberrated = optics_group(
         even_zernike=tuple(range(1, 10)), odd_zernike=tuple(range(1, 7)), beam_tilt_x=0.5
     )
     np.testing.assert_allclose(
@@ -76,28 +62,30 @@ def test_symmetric_phase_is_even_and_antisymmetric_phase_odd():
     )
 
 
-def test_beam_tilt_gives_a_cubic_phase_along_the_tilt():
+def test_beam_tilt_gives_a_cubic_phase_along_the_tilt(optics_group):
     # 1 mrad, 2.7 mm, 300 kV at 3 Å: 2 pi Cs lambda^2 s^3 tilt, all in Å and radians
     wavelength = electron_wavelength(300)
     expected = -2 * np.pi * 2.7e7 * wavelength**2 * (1 / 3) ** 3 * 1e-3
-    found = antisymmetric_phase(group(beam_tilt_x=1.0), [1 / 3, 0], [0, 1 / 3])
+    found = antisymmetric_phase(optics_group(beam_tilt_x=1.0), [1 / 3, 0], [0, 1 / 3])
     np.testing.assert_allclose(found, [expected, 0])
 
 
-def test_beam_tilt_and_zernike_coefficients_add():
-    zernike_only = antisymmetric_phase(group(odd_zernike=(1.0, -2.0)), X, Y)
-    tilt_only = antisymmetric_phase(group(beam_tilt_y=0.3), X, Y)
-    both = antisymmetric_phase(group(odd_zernike=(1.0, -2.0), beam_tilt_y=0.3), X, Y)
+def test_beam_tilt_and_zernike_coefficients_add(optics_group):
+    zernike_only = antisymmetric_phase(optics_group(odd_zernike=(1.0, -2.0)), X, Y)
+    tilt_only = antisymmetric_phase(optics_group(beam_tilt_y=0.3), X, Y)
+    both = antisymmetric_phase(optics_group(odd_zernike=(1.0, -2.0), beam_tilt_y=0.3), X, Y)
     np.testing.assert_allclose(both, zernike_only + tilt_only)
 
 
-def test_magnification_applies_to_aberrations():
+def test_magnification_applies_to_aberrations(optics_group):
     matrix = np.array([[1.1, 0.2], [0.0, 0.9]])
-    plain = antisymmetric_phase(group(odd_zernike=(1.0, -2.0, 3.0)), 1.1 * X + 0.2 * Y, 0.9 * Y)
-    magnified = group(odd_zernike=(1.0, -2.0, 3.0), magnification=matrix)
+    plain = antisymmetric_phase(
+        optics_group(odd_zernike=(1.0, -2.0, 3.0)), 1.1 * X + 0.2 * Y, 0.9 * Y
+    )
+    magnified = optics_group(odd_zernike=(1.0, -2.0, 3.0), magnification=matrix)
     np.testing.assert_allclose(antisymmetric_phase(magnified, X, Y), plain)
 
 
-def test_without_aberrations_the_phases_are_zero():
-    assert not symmetric_phase(group(), X, Y).any()
-    assert not antisymmetric_phase(group(), X, Y).any()
+def test_without_aberrations_the_phases_are_zero(optics_group):
+    assert not symmetric_phase(optics_group(), X, Y).any()
+    assert not antisymmetric_phase(optics_group(), X, Y).any()

@@ -2,24 +2,24 @@ import numpy as np
 import pytest
 
 from aurefine.errors import StarError
-from aurefine.optics.groups import OpticsGroup
 from aurefine.optics.mtf import MtfCurve, mtf_correction, mtf_values, read_mtf
 
 LINE = MtfCurve(np.array([0.0, 0.25, 0.5]), np.array([1.0, 0.6, 0.2]))
 
 
-def group(number, mtf_file, original_pixel_size=1.0):
-    return OpticsGroup(
-        number=number,
-        name="og",
-        voltage=300.0,
-        spherical_aberration=2.7,
-        amplitude_contrast=0.1,
-        pixel_size=2.0,
-        box_size=64,
-        mtf_file=mtf_file,
-        original_pixel_size=original_pixel_size,
-    )
+@pytest.fixture
+def group(optics_group):
+    """Function (number, MTF file, detector's pixel size) -> OpticsGroup."""
+
+    def make(number, mtf_file, original_pixel_size=1.0):
+        return optics_group(
+            number=number,
+            pixel_size=2.0,
+            mtf_file=mtf_file,
+            original_pixel_size=original_pixel_size,
+        )
+
+    return make
 
 
 def write(folder, *rows, labels=("rlnResolutionInversePixel", "rlnMtfValue")):
@@ -42,19 +42,19 @@ def test_values_are_interpolated_in_pixels_of_the_detector():
         mtf_values(LINE, [0.1], 0)
 
 
-def test_a_common_mtf_is_left_to_postprocessing():
+def test_a_common_mtf_is_left_to_postprocessing(group):
     groups = [group(1, "a"), group(2, "a")]
     assert mtf_correction(groups, {"a": LINE}, 0, [0.1]) is None
 
 
-def test_different_mtfs_are_brought_to_their_average():
+def test_different_mtfs_are_brought_to_their_average(group):
     groups = [group(1, "a"), group(2, "")]
     first, second = (mtf_correction(groups, {"a": LINE}, i, [0.0, 0.25]) for i in (0, 1))
     np.testing.assert_allclose(first, [1, 0.8 / 0.6])
     np.testing.assert_allclose(second, [1, 0.8])
 
 
-def test_an_unknown_detector_pixel_size_is_an_error():
+def test_an_unknown_detector_pixel_size_is_an_error(group):
     with pytest.raises(StarError, match="rlnMicrographOriginalPixelSize"):
         mtf_correction([group(1, "a", 0.0), group(2, "")], {"a": LINE}, 0, [0.1])
 

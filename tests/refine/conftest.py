@@ -1,6 +1,7 @@
 """Gaussian blobs with a known transform, their noise-free images, and what holds them."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +11,6 @@ from aurefine.geometry.euler import matrix_from_euler
 from aurefine.geometry.sampling import angular_step
 from aurefine.geometry.symmetry import point_group
 from aurefine.optics.ctf import CtfParameters, ctf_values
-from aurefine.optics.groups import OpticsGroup
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.initialise import initial_sampling
 from aurefine.refine.options import RefineOptions
@@ -121,22 +121,9 @@ def blobs():
 
 
 @pytest.fixture(scope="session")
-def optics_group():
-    """Function (changes) -> OpticsGroup at 300 kV with the box of the model."""
-
-    def make(**changes):
-        values = {
-            "number": 1,
-            "name": "og",
-            "voltage": 300.0,
-            "spherical_aberration": 2.7,
-            "amplitude_contrast": 0.1,
-            "pixel_size": PIXEL,
-            "box_size": BOX,
-        }
-        return OpticsGroup(**(values | changes))
-
-    return make
+def optics_group(optics_group):
+    """Function (changes) -> OpticsGroup with the box of the model."""
+    return partial(optics_group, pixel_size=PIXEL, box_size=BOX)
 
 
 @pytest.fixture(scope="session")
