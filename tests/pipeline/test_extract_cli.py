@@ -453,6 +453,14 @@ def test_finished_micrographs_are_left_alone_and_joined(project):
     assert _contents() == complete
 
 
+def test_a_micrograph_whose_stack_is_cut_off_is_not_finished(project):
+    _extract()
+    complete = _contents()
+    os.truncate("Extract/job011/Movies/mic2.mrcs", 2000)
+    assert _extract("--only_do_unfinished") == 0
+    assert _contents() == complete
+
+
 def test_a_second_run_without_the_flag_starts_again(project):
     _extract()
     Path(NAMES[0]).unlink()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import importlib
-import importlib.metadata
 import importlib.util
 import os
 import sys
@@ -99,6 +98,8 @@ def run_command(argv: Sequence[str]) -> int:
 
 def program_version() -> str:
     """Return the version of the installed package."""
+    import importlib.metadata  # takes as long as all other imports of a help page
+
     try:
         return importlib.metadata.version("aurefine")
     except importlib.metadata.PackageNotFoundError:

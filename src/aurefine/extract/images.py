@@ -15,9 +15,8 @@ from aurefine.extract.window import cut_windows, grey_level, window_corners
 
 __all__ = ["ImageCounts", "ImageSettings", "extract_images"]
 
-# Windows [bytes] that are worked on together: few enough for the cache of a core, and for the
-# allocator to use the same memory again
-_BATCH_BYTES = 1024**2 + 64 * 1024
+# Windows [bytes] that are worked on together: few enough for the cache of a core
+_BATCH_BYTES = 2 * 1024**2
 
 
 @dataclass(frozen=True)

@@ -183,6 +183,8 @@ class StackWriter:
         [Å]
     half_precision : bool
         Write 16-bit numbers (mode 12), rounded by `to_float16`.
+    flush : bool
+        Wait until the file is on the disk, see `atomic_path`.
 
     Raises
     ------
@@ -200,6 +202,7 @@ class StackWriter:
         pixel_size: float,
         *,
         half_precision: bool = False,
+        flush: bool = True,
     ) -> None:
         if n_images < 1 or box < 1:
             raise ValueError(f"expected at least one image and pixel, got {n_images} of box {box}")
@@ -209,6 +212,7 @@ class StackWriter:
         self._box = box
         self._pixel_size = pixel_size
         self._half_precision = half_precision
+        self._flush = flush
         self._n_written = 0
         self._minimum = math.inf
         self._maximum = -math.inf
@@ -219,7 +223,7 @@ class StackWriter:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            temporary = stack.enter_context(atomic_path(self._path))
+            temporary = stack.enter_context(atomic_path(self._path, flush=self._flush))
             self._stream = stack.enter_context(open(temporary, "wb"))
             self._stream.seek(1024)
             self._stack = stack.pop_all()

@@ -29,18 +29,21 @@ def _failure(target: Path, error: OSError) -> OutputError:
 
 
 @contextlib.contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike[str], *, flush: bool = True) -> Iterator[Path]:
     """Yield a temporary name that becomes `path` when the block ends without an exception.
 
     Parameters
     ----------
     path : path-like
         Final name. The temporary name is ``<name>.tmp-<process id>`` in the same folder.
+    flush : bool
+        Wait until the data are on the disk. Without, a power failure may leave an incomplete file
+        under the final name; for large files that are checked before they are used again.
 
     Yields
     ------
     temporary : Path
-        Name to write to. It is flushed to disk and renamed at the end, or removed on failure, so
+        Name to write to. It is flushed and renamed at the end, or removed on failure, so
         that other programs see the old file or the complete new one.
 
     Raises
@@ -52,11 +55,12 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = target.with_name(f"{target.name}.tmp-{os.getpid()}")
     try:
         yield temporary
-        descriptor = os.open(temporary, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        if flush:
+            descriptor = os.open(temporary, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
         os.replace(temporary, target)
     except BaseException as error:
         with contextlib.suppress(OSError):

@@ -17,7 +17,12 @@ from aurefine.errors import ImageError, MrcError, OutputError
 from aurefine.io.particles import MicrographTable, read_micrographs, read_particles
 from aurefine.io.star import read_star, write_star
 from aurefine.jobs.extract_coordinates import read_coordinates
-from aurefine.jobs.extract_micrograph import STAR_VERSIONS, MicrographResult, extract_star_name
+from aurefine.jobs.extract_micrograph import (
+    STAR_VERSIONS,
+    MicrographResult,
+    extract_star_name,
+    is_finished,
+)
 from aurefine.jobs.extract_options import ExtractSettings, to_extract_settings
 from aurefine.jobs.extract_rows import (
     DROP_REASON,
@@ -149,10 +154,10 @@ def _read_micrographs(settings: ExtractSettings) -> MicrographTable:
 
 
 def _finished_tasks(plan: ExtractPlan, settings: ExtractSettings) -> frozenset[int]:
-    """Return the numbers of the micrographs whose STAR file exists already."""
+    """Return the numbers of the micrographs that an earlier run has finished."""
     if not settings.only_unfinished:
         return frozenset()
-    return frozenset(t.number for t in plan.tasks if os.path.exists(extract_star_name(t)))
+    return frozenset(t.number for t in plan.tasks if is_finished(t))
 
 
 def _check_micrographs_exist(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -25,6 +26,7 @@ __all__ = [
     "MicrographResult",
     "extract_micrograph",
     "extract_star_name",
+    "is_finished",
 ]
 
 STAR_VERSIONS = {"5.0": 50001, "3.1": 30001}
@@ -51,8 +53,19 @@ class MicrographResult:
 
 
 def extract_star_name(task: MicrographTask) -> str:
-    """Return the name of the STAR file that shows that a micrograph is finished."""
+    """Return the name of the STAR file that is written when a micrograph is finished."""
     return f"{task.stem}_extract.star"
+
+
+def is_finished(task: MicrographTask) -> bool:
+    """Whether a micrograph has been extracted before: its STAR file exists, its stack is whole."""
+    if not os.path.exists(extract_star_name(task)):
+        return False
+    try:
+        read_mrc_header(f"{task.stem}.mrcs")
+    except MrcError:
+        return False
+    return True
 
 
 def extract_micrograph(
@@ -206,6 +219,7 @@ def _write_stack(
         images.output_size,
         images.output_pixel_size(task.pixel_size),
         half_precision=settings.float16,
+        flush=False,  # a restarted job looks at its length
     ) as writer:
         for batch in extract_images(micrograph, coordinates, images, counts, seed=(task.number,)):
             if not np.isfinite(batch.sum()):
