@@ -1,9 +1,9 @@
-"""Fourier crop and pad of particle images, and windows about a pixel."""
+"""Fourier crop and pad of particle images."""
 
 import numpy as np
 import pytest
 
-from aurefine.extract.rescale import rescale_images, window_about
+from aurefine.extract.rescale import rescale_images
 
 
 def _images(n, box, seed=0, mean=0.0):
@@ -59,15 +59,3 @@ def test_equal_size_changes_nothing():
 def test_odd_boxes_are_refused():
     with pytest.raises(ValueError, match="even"):
         rescale_images(_images(1, 10), 7)
-
-
-def test_window_about_the_centre_crops_and_pads():
-    images = _images(2, 8)
-    np.testing.assert_array_equal(window_about(images, 4, 4), images[:, 2:6, 2:6])
-    padded = window_about(images, 12, 4)
-    np.testing.assert_array_equal(padded[:, 2:10, 2:10], images)
-    assert np.count_nonzero(padded) == np.count_nonzero(images)
-
-
-def test_window_far_from_the_image_is_empty():
-    assert not window_about(_images(1, 8), 4, 30).any()

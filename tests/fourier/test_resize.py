@@ -81,3 +81,12 @@ def test_images_can_be_windowed_to_a_rectangle():
     windowed = window_images(stack, (2, 6))
     assert windowed.shape == (2, 2, 6)
     np.testing.assert_array_equal(windowed[1, :, 1:5], stack[1, 1:3])
+
+
+def test_images_can_be_windowed_about_another_pixel():
+    images = _random_map(8)[:2]
+    np.testing.assert_array_equal(window_images(images, 4, centre=5), images[:, 3:7, 3:7])
+    padded = window_images(images, 12, centre=3)
+    np.testing.assert_array_equal(padded[:, 3:11, 3:11], images)
+    assert np.count_nonzero(padded) == np.count_nonzero(images)
+    assert not window_images(images, 4, centre=30).any()

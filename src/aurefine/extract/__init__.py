@@ -8,7 +8,7 @@ from aurefine.extract.normalise import (
     normalise_images,
     remove_dust,
 )
-from aurefine.extract.rescale import rescale_images, window_about
+from aurefine.extract.rescale import rescale_images
 from aurefine.extract.window import (
     cut_windows,
     grey_level,
@@ -31,7 +31,6 @@ __all__ = [
     "recentre_particles",
     "remove_dust",
     "rescale_images",
-    "window_about",
     "window_corners",
     "windows_off_micrograph",
     "windows_over_edge",

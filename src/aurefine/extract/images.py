@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from aurefine.extract.normalise import Background, make_background, normalise_images, remove_dust
-from aurefine.extract.rescale import rescale_images, window_about
+from aurefine.extract.rescale import rescale_images
 from aurefine.extract.window import cut_windows, grey_level, window_corners
+from aurefine.fourier.resize import window_images
 
 __all__ = ["ImageCounts", "ImageSettings", "extract_images"]
 
@@ -126,7 +127,8 @@ def _change_box(
     size, centre = settings.window_source
     images = rescale_images(images, size, has_level=settings.keeps_level)
     if settings.windowed_size is not None:
-        images = window_about(images, settings.windowed_size, centre)
+        windowed = window_images(images, settings.windowed_size, centre=centre)
+        images = windowed.astype(np.float32, copy=False)
     return images
 
 
