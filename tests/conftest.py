@@ -1,7 +1,8 @@
 """Fixtures for all tests."""
 
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,3 +38,15 @@ def optics_group() -> Callable[..., OpticsGroup]:
         return OpticsGroup(**(values | changes))
 
     return make
+
+
+@pytest.fixture
+def default_signals() -> Iterator[None]:
+    """Heed the signals that a shell ignores in what runs in the background or under nohup."""
+    defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    ignored = [number for number in defaults if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, defaults[number])
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)

@@ -12,6 +12,8 @@ import pytest
 from aurefine.jobs.job_control import check_abort, run_controlled
 from aurefine.jobs.stopping import TerminatedError, stoppable, unwrapped_stop
 
+pytestmark = pytest.mark.usefixtures("default_signals")
+
 
 def nothing(number):
     pass
