@@ -69,6 +69,8 @@ def back_project(case, plan, model, pool):
             certain_posterior(case.matrices[rows]),
             batch.transfer,
             *weights,
+            noise_group,
+            np.ones(geometry.pixels.n_pixels, np.float32),
             plan,
             geometry,
             projector,
@@ -178,12 +180,12 @@ def test_statistics_of_exact_images(simulate, options, plan_for, half_model, poo
     """At the true pose the residual is what interpolation and masking leave."""
     case = simulate(6, ctf=True, fraction=FRACTION)
     plan = plan_for(case, single_pass(options, ctf=True), perturbation=FRACTION / PIXEL)
-    _, ((_, batch, statistics),) = back_project(case, plan, half_model(case), pool)
-    n_shells = statistics.cross.shape[1]
-    power = batch.ring_power[:, :n_shells]
-    residual = power - 2 * statistics.cross + statistics.power
-    assert statistics.weight == pytest.approx(1)
-    assert residual[:, 1:].sum() < 0.01 * power[:, 1:].sum()
+    _, ((geometry, batch, statistics),) = back_project(case, plan, half_model(case), pool)
+    pixels = geometry.pixels
+    power = batch.ring_power[:, 1 : len(pixels.shell_first) - 1].sum()
+    residual = power + statistics.residual_by_pixel[:, pixels.shell > 0].sum()
+    assert statistics.sums[:, 3] == pytest.approx(1)
+    assert 0 < residual < 0.01 * power
 
 
 def test_sums_do_not_depend_on_the_threads(simulate, options, plan_for, half_model, pool):
@@ -193,8 +195,8 @@ def test_sums_do_not_depend_on_the_threads(simulate, options, plan_for, half_mod
     with WorkerPool(3) as three:
         other, ((_, _, other_statistics),) = back_project(case, plan, half_model(case), three)
     assert np.array_equal(sums.volume, other.volume)
-    assert np.array_equal(statistics.cross, other_statistics.cross)
-    assert np.array_equal(statistics.power, other_statistics.power)
+    assert np.array_equal(statistics.residual_by_pixel, other_statistics.residual_by_pixel)
+    assert np.array_equal(statistics.sums, other_statistics.sums)
 
 
 @pytest.mark.parametrize("edge, radius", [(7, 2), (67, 32), (35, 16)])
