@@ -31,6 +31,7 @@ def _blob_transform(size: int, edge: int) -> npt.NDArray[np.float32]:
     x = np.maximum(root[~inside], 1e-6)
     value[~inside] = (np.sin(x) - x * np.cos(x)) / x**3
     table = (value / value[0]).astype(np.float32)
+    table[np.sqrt(r2) * edge / size > size / 2] = 0
     blob: npt.NDArray[np.float32] = table[radius_squared_map(size, 3)]
     return blob
 

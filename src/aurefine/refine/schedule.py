@@ -198,15 +198,22 @@ def update_assignments(
     changes_offsets: float,
     changes_classes: float,
 ) -> ControllerState:
-    """Count iterations without large changes in the poses (spec 5.7)."""
+    """Count iterations without large changes in the poses (spec 5.7).
+
+    Small changes are small compared with the steps that the run started with: this is what
+    RELION does in every run that was examined (docs/validation.md), although 5.7 of the spec
+    names the steps of the current iteration.
+    """
+    angular_step = 360.0 / (6 * 2 ** (sampling.original_order + sampling.oversampling))
+    offset_step = sampling.original_offset_step / 2**sampling.oversampling
     settled = (
         1.03 * changes_classes >= controller.smallest_classes
         and (
-            changes_offsets / sampling.fine_offset_step < 0.40
+            changes_offsets / offset_step < 0.40
             or 1.03 * changes_offsets >= controller.smallest_offsets
         )
         and (
-            changes_angles / sampling.fine_angular_step < 0.40
+            changes_angles / angular_step < 0.40
             or 1.03 * changes_angles >= controller.smallest_angles
         )
     )
