@@ -117,35 +117,37 @@ def test_a_full_disk_leaves_earlier_iterations(refine, tmp_path, monkeypatch, ca
     assert (tmp_path / "RELION_JOB_EXIT_FAILURE").exists()
 
 
-def test_a_small_file_system(refine, tmp_path, capsys):
-    """The real thing: a memory disk that holds two iterations."""
+@pytest.fixture
+def memory_disk(tmp_path):
+    """Function (mount options) -> folder on a memory disk."""
     disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=900k", "tmpfs", str(disk)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("memory disks can not be mounted here")
-    try:
-        assert refine(disk / "run") == 1
-        left = left_in(disk)
-        complete = sorted(path.name for path in disk.glob("*_optimiser.star"))
-    finally:
+
+    def mount(options):
+        disk.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(disk)]
+        if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("memory disks can not be mounted here")
+        return disk
+
+    yield mount
+    if disk.is_mount():
         subprocess.run(["umount", str(disk)], check=True)
-    assert not left
+
+
+def test_a_small_file_system(refine, memory_disk, capsys):
+    """The real thing: a memory disk that holds two iterations."""
+    disk = memory_disk("size=900k")
+    assert refine(disk / "run") == 1
+    assert not left_in(disk)
+    complete = sorted(path.name for path in disk.glob("*_optimiser.star"))
     assert complete == ["run_it000_optimiser.star", "run_it001_optimiser.star"]
     assert capsys.readouterr().err.count("disk is full") == 1
 
 
-def test_a_read_only_file_system(refine, tmp_path, capsys):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(disk)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("memory disks can not be mounted here")
-    try:
-        assert refine(disk / "run") == 1
-        assert refine(disk / "job001" / "run") == 1
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
+def test_a_read_only_file_system(refine, memory_disk, capsys):
+    disk = memory_disk("ro")
+    assert refine(disk / "run") == 1
+    assert refine(disk / "job001" / "run") == 1
     assert capsys.readouterr().err.count("option --o: the folder") == 2
 
 
