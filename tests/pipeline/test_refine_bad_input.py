@@ -257,6 +257,15 @@ def test_a_reference_of_another_pixel_size_names_the_command(broken, failure):
     assert run_command(["refine", *inputs, "--o", "second/run", *OPTIONS]) == 0
 
 
+def test_a_pixel_size_that_rounding_misses_names_the_option(broken, failure, capsys):
+    density, _ = read_map("reference.mrc")
+    write_map("reference.mrc", np.pad(density, 16), 3.0)
+    assert "--rescale_ref, which rescales it to exactly 7.08 Å/px" in failure()
+    inputs = ["--i", "particles.star", "--ref", "reference.mrc", "--rescale-ref"]
+    assert run_command(["refine", *inputs, "--o", "second/run", *OPTIONS]) == 0
+    assert "from 64 px at 3 Å/px to 32 px at 7.08 Å/px" in capsys.readouterr().out
+
+
 def test_a_reference_that_may_be_rescaled(broken, failure, capsys):
     density, _ = read_map("reference.mrc")
     write_map("reference.mrc", np.pad(density, 16), 3.54)

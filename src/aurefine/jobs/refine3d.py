@@ -264,7 +264,7 @@ def _first_state(
 ) -> RefinementState:
     box, pixel_size = inputs.box_size, inputs.pixel_size
     check_diameter(options, box, pixel_size)
-    references = load_references(settings, box, pixel_size, log.warn)
+    references = load_references(settings, box, pixel_size, log.warn, log.write)
     group = point_group(options.symmetry)
     if len(group.matrices) > 1:
         resolution = options.initial_lowpass if options.initial_lowpass > 0 else 20.0

@@ -66,6 +66,7 @@ class RunSettings:
     reference: str = ""
     reference_pixel_size: float = -1.0
     trust_reference_size: bool = False
+    rescale_reference: bool = False
     solvent_mask: str = ""
     continue_from: str = ""
     pipeline_control: str = ""
@@ -141,6 +142,7 @@ def to_run_settings(values: Mapping[str, Any]) -> RunSettings:
         reference=full["reference"] or "",
         reference_pixel_size=full["reference_pixel_size"],
         trust_reference_size=full["trust_reference_size"],
+        rescale_reference=full["rescale_reference"],
         solvent_mask="" if full["solvent_mask"] in (None, "None") else full["solvent_mask"],
         continue_from=continue_from,
         pipeline_control=control,
@@ -190,6 +192,7 @@ def continued_settings(stored: RunSettings, values: Mapping[str, Any]) -> RunSet
         reference=stored.reference,
         reference_pixel_size=stored.reference_pixel_size,
         trust_reference_size=stored.trust_reference_size,
+        rescale_reference=stored.rescale_reference,
         solvent_mask=now.solvent_mask or stored.solvent_mask,
     )
 

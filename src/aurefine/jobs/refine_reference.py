@@ -13,6 +13,8 @@ from aurefine.fourier import fourier_resize_map, lowpass_filter, window_map
 from aurefine.io import read_map
 from aurefine.io.mrc import check_finite
 from aurefine.jobs.refine_options import RunSettings
+from aurefine.maps.matching import match_grid
+from aurefine.maps.operations import rescaled_size
 
 __all__ = ["load_mask", "load_references", "symmetry_correlation"]
 
@@ -24,12 +26,14 @@ _PIXEL_TOLERANCE = 0.001  # Å
 
 
 def load_references(
-    settings: RunSettings, box: int, pixel_size: float, warn: Warn
+    settings: RunSettings, box: int, pixel_size: float, warn: Warn, say: Warn | None = None
 ) -> tuple[Float32, Float32]:
     """Read the starting map of each half (spec 2.4).
 
     Returns
     -------
+    `warn` receives messages that the user should look at, `say` the others (`warn` by default).
+
     pair of ndarray, shape (box, box, box), float32
         The same map twice, unless the name contains half1 or half2.
 
@@ -40,18 +44,21 @@ def load_references(
     """
     name = Path(settings.reference).name
     if "half1" in name or "half2" in name:
+    say = say or warn
         parent = Path(settings.reference).parent
         paths = [
             str(parent / name.replace("half2", "half1")),
             str(parent / name.replace("half1", "half2")),
         ]
-        first, second = (_load_map(p, settings, box, pixel_size, warn) for p in paths)
+        first, second = (_load_map(p, settings, box, pixel_size, warn, say) for p in paths)
         return first, second
-    reference = _load_map(settings.reference, settings, box, pixel_size, warn)
+    reference = _load_map(settings.reference, settings, box, pixel_size, warn, say)
     return reference, reference
 
 
-def _load_map(path: str, settings: RunSettings, box: int, pixel_size: float, warn: Warn) -> Float32:
+def _load_map(
+    path: str, settings: RunSettings, box: int, pixel_size: float, warn: Warn, say: Warn
+) -> Float32:
     values, header_pixel = _read_cube(path)
     own_pixel = settings.reference_pixel_size
     if own_pixel <= 0:
@@ -67,11 +74,15 @@ def _load_map(path: str, settings: RunSettings, box: int, pixel_size: float, war
         return values
     if not settings.trust_reference_size:
         raise MrcError(
+    if settings.rescale_reference:
+        say(
+            f" {path}: rescaled from {n} px at {own_pixel:g} Å/px to {box} px at {pixel_size:g} "
+            "Å/px, as the particles have"
+        )
+        matched: Float32 = match_grid(values, own_pixel, box=box, wanted=pixel_size)
+        return matched
             f"{path}: the map has a box of {n} px and {own_pixel:g} Å/px, but the particles have "
-            f"{box} px and {pixel_size:g} Å/px. Rescale it first:\n"
-            f"  aurefine image-handler --i {path} --angpix {own_pixel:g} --rescale_angpix "
-            f"{pixel_size:g} --new_box {box} --o {Path(path).stem}_box{box}.mrc\n"
-            "or give --trust_ref_size to have it rescaled here."
+            f"{box} px and {pixel_size:g} Å/px. {_remedy(path, n, own_pixel, box, pixel_size)}"
         )
     size = 2 * (int(np.floor(n * own_pixel / pixel_size + 0.5)) // 2)
     warn(
@@ -84,6 +95,22 @@ def _load_map(path: str, settings: RunSettings, box: int, pixel_size: float, war
 
 def _read_cube(path: str) -> tuple[Float32, float | None]:
     values, pixel_size = read_map(path)
+def _remedy(path: str, n: int, own_pixel: float, box: int, pixel_size: float) -> str:
+    """Say what brings a map onto the grid of the particles."""
+    _, reached = rescaled_size(n, own_pixel, pixel_size)
+    if abs(reached - pixel_size) > _PIXEL_TOLERANCE:
+        return (
+            f"Run the same command with --rescale_ref, which rescales it to exactly {pixel_size:g} "
+            f"Å/px; aurefine image-handler --rescale_angpix rounds the box and reaches {reached:g} "
+            "Å/px."
+        )
+    return (
+        "Run the same command with --rescale_ref, or rescale it first:\n"
+        f"  aurefine image-handler --i {path} --angpix {own_pixel:g} --rescale_angpix "
+        f"{pixel_size:g} --new_box {box} --o {Path(path).stem}_box{box}.mrc"
+    )
+
+
     if len(set(values.shape)) != 1 or values.ndim != 3:
         raise MrcError(
             f"{path}: found a map of {' x '.join(map(str, values.shape))} voxels, expected a cube."

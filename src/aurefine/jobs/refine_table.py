@@ -71,7 +71,12 @@ _REFERENCE = (
         kind="bool", default=False, tab="Reference", label="Resize reference if needed",
         job_variable="trust_ref_size",
         help="Rescale and re-box the reference if it does not match the particles, instead of "
-        "stopping.",
+        "stopping; its pixel size is then only about that of the particles, as in RELION.",
+    ),
+    Option(
+        name="rescale_reference", flag="--rescale_ref", aliases=("--rescale_reference",),
+        kind="bool", default=False, tab="Reference", label="Rescale reference exactly",
+        help="The same, but to exactly the pixel size of the particles.",
     ),
     Option(
         name="symmetry", flag="--sym", aliases=("--symmetry",), kind="str", default="C1",
