@@ -1,6 +1,7 @@
 """The lines of `run.out` against those that RELION 5 wrote."""
 
 import dataclasses
+import types
 
 import pytest
 
@@ -90,3 +91,27 @@ def test_solvent_correction_has_its_own_lines():
 
 def test_an_unknown_resolution_is_infinite():
     assert "Resolution= inf" in run_lines.iteration_lines(ControllerState(iteration=1))[1]
+
+
+def summary_of(controller):
+    sampling = types.SimpleNamespace(is_local=True, fine_angular_step=1.875, fine_offset_step=1.5)
+    return run_lines.summary_line(
+        types.SimpleNamespace(
+            controller=controller,
+            sampling=sampling,
+            models=(types.SimpleNamespace(average_pmax=0.25),),
+            times=types.SimpleNamespace(seconds={"reading": 1.0, "fsc": 0.5}, peak_memory=0.5),
+            box_size=64,
+        )
+    )
+
+
+def test_the_summary_is_one_line_with_time_and_memory():
+    line = summary_of(LAST)
+    assert "accuracy 6.18 deg, 1.47 A" in line
+    assert "Pmax 0.250; local steps 1.88 deg, 1.5 A" in line
+    assert line.endswith("1.5 s; 0.50 GiB")
+
+
+def test_an_accuracy_that_is_not_known_is_no_number():
+    assert "accuracy not estimated yet" in summary_of(ControllerState(iteration=1))

@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 _BAD_ACCURACY = 10.0  # degrees
+_UNKNOWN = 999.0  # RELION's value before the first estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,11 +241,14 @@ def summary_line(state: RefinementState) -> str:
     """
     controller, sampling, times = state.controller, state.sampling, state.times
     search = "local" if sampling.is_local else "global"
+    accuracy = f"accuracy {controller.accuracy_angles:.2f} deg, {controller.accuracy_offsets:.2f} A"
+    if controller.accuracy_angles >= _UNKNOWN:
+        accuracy = "accuracy not estimated yet"
     parts = [
         f" Summary: iteration {controller.iteration}: "
         f"resolution {_resolution(controller.current_frequency):.2f} A",
         f"changes {controller.changes_angles:.2f} deg, {controller.changes_offsets:.2f} A",
-        f"accuracy {controller.accuracy_angles:.2f} deg, {controller.accuracy_offsets:.2f} A",
+        accuracy,
         f"Pmax {state.models[0].average_pmax:.3f}",
         f"{search} steps {sampling.fine_angular_step:.3g} deg, {sampling.fine_offset_step:.3g} A",
         f"size {controller.current_size} of {state.box_size} px",
