@@ -55,7 +55,7 @@ __all__ = ["RefinementResult", "refine", "run_job"]
 Float = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 
-_SYMMETRY_WARNING = 0.8  # correlation below which a reference does not look symmetric
+_SYMMETRY_WARNING = 0.7  # correlation below which a reference does not look symmetric
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ Float32 = npt.NDArray[np.float32]
 Warn = Callable[[str], None]
 
 _PIXEL_TOLERANCE = 0.001  # Å
+_COMPARED_BOX = 32  # px, of the maps that symmetry mates are compared in, at least
+_ROUND = 1e-4  # share of the variance below which a map is a sphere
 
 
 def load_references(
@@ -30,10 +32,10 @@ def load_references(
 ) -> tuple[Float32, Float32]:
     """Read the starting map of each half (spec 2.4).
 
-    Returns
-    -------
     `warn` receives messages that the user should look at, `say` the others (`warn` by default).
 
+    Returns
+    -------
     pair of ndarray, shape (box, box, box), float32
         The same map twice, unless the name contains half1 or half2.
 
@@ -42,9 +44,9 @@ def load_references(
     MrcError
         If box or pixel size do not fit the particles.
     """
+    say = say or warn
     name = Path(settings.reference).name
     if "half1" in name or "half2" in name:
-    say = say or warn
         parent = Path(settings.reference).parent
         paths = [
             str(parent / name.replace("half2", "half1")),
@@ -72,8 +74,6 @@ def _load_map(
         raise MrcError(f"{path}: the map is constant, so there is nothing to align to.")
     if n == box and abs(own_pixel - pixel_size) <= _PIXEL_TOLERANCE:
         return values
-    if not settings.trust_reference_size:
-        raise MrcError(
     if settings.rescale_reference:
         say(
             f" {path}: rescaled from {n} px at {own_pixel:g} Å/px to {box} px at {pixel_size:g} "
@@ -81,6 +81,8 @@ def _load_map(
         )
         matched: Float32 = match_grid(values, own_pixel, box=box, wanted=pixel_size)
         return matched
+    if not settings.trust_reference_size:
+        raise MrcError(
             f"{path}: the map has a box of {n} px and {own_pixel:g} Å/px, but the particles have "
             f"{box} px and {pixel_size:g} Å/px. {_remedy(path, n, own_pixel, box, pixel_size)}"
         )
@@ -93,8 +95,6 @@ def _load_map(
     return resized
 
 
-def _read_cube(path: str) -> tuple[Float32, float | None]:
-    values, pixel_size = read_map(path)
 def _remedy(path: str, n: int, own_pixel: float, box: int, pixel_size: float) -> str:
     """Say what brings a map onto the grid of the particles."""
     _, reached = rescaled_size(n, own_pixel, pixel_size)
@@ -111,6 +111,8 @@ def _remedy(path: str, n: int, own_pixel: float, box: int, pixel_size: float) ->
     )
 
 
+def _read_cube(path: str) -> tuple[Float32, float | None]:
+    values, pixel_size = read_map(path)
     if len(set(values.shape)) != 1 or values.ndim != 3:
         raise MrcError(
             f"{path}: found a map of {' x '.join(map(str, values.shape))} voxels, expected a cube."
@@ -167,22 +169,34 @@ def symmetry_correlation(
     -------
     float
         The lowest correlation of all operators.
-    """
-    from scipy.ndimage import affine_transform
 
-    filtered = lowpass_filter(reference, pixel_size, max(resolution, 4 * pixel_size))
-    factor = max(1, len(filtered) // 32)
+    Notes
+    -----
+    The mean over each sphere is taken off first: any rotation keeps it, and in round particles
+    it is nearly everything at low resolution.
+    """
+    from scipy.ndimage import affine_transform, spline_filter
+
+    factor = max(1, len(reference) // _COMPARED_BOX)
+    resolution = max(resolution, 4 * factor * pixel_size)
+    filtered = lowpass_filter(reference, pixel_size, resolution)
     small = filtered[::factor, ::factor, ::factor].astype(np.float64)
     n = len(small)
     centre = np.full(3, (len(filtered) // 2) / factor)
     axis = np.arange(n) - centre[0]
-    inside = (
-        axis[:, None, None] ** 2 + axis[None, :, None] ** 2 + axis[None, None, :] ** 2
-        < (n / 2 - 1) ** 2
-    )
+    radius = np.sqrt(axis[:, None, None] ** 2 + axis[None, :, None] ** 2 + axis[None, None, :] ** 2)
+    inside = radius < n / 2 - 1
+    total = small[inside].var()
+    shell = np.rint(radius).astype(np.int64)  # (n, n, n)
+    mean = np.bincount(shell.ravel(), small.ravel()) / np.bincount(shell.ravel())
+    steps = np.arange(len(mean))
+    small -= np.interp(radius, steps, np.nan_to_num(mean))
+    if small[inside].var() < _ROUND * total:
+        return 1.0
+    splines = spline_filter(small)
     lowest = 1.0
     for matrix in matrices[1:]:
         zyx = matrix[::-1, ::-1]  # matrices act on (x, y, z), arrays are (z, y, x)
-        rotated = affine_transform(small, zyx, offset=centre - zyx @ centre, order=1)
+        rotated = affine_transform(splines, zyx, offset=centre - zyx @ centre, prefilter=False)
         lowest = min(lowest, float(np.corrcoef(small[inside], rotated[inside])[0, 1]))
     return lowest
