@@ -204,8 +204,7 @@ def _plan(
         options=options,
         particle_diameter=state.options_particle_diameter,
         use_correlation=uses_correlation,
-        reference_has_ctf=options.ctf
-        and not (options.ctf_uncorrected_ref and controller.iteration == 1),
+        reference_has_ctf=not (options.ctf_uncorrected_ref and controller.iteration == 1),
     )
 
 

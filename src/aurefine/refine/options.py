@@ -34,9 +34,6 @@ class RefineOptions:
     offset_step_px: float = 2.0
     offset_sigma: float = 10.0  # Å
     perturbation_factor: float = 0.5
-    sigma_rot: float = -1.0
-    sigma_tilt: float = -1.0
-    sigma_psi: float = -1.0
     skip_align: bool = False
     skip_rotate: bool = False
     ctf: bool = False

@@ -107,7 +107,7 @@ class IterationPlan:
     options: RefineOptions
     particle_diameter: float
     use_correlation: bool  # normalised cross-correlation, winner takes all
-    reference_has_ctf: bool  # whether the reference is multiplied by the CTF
+    reference_has_ctf: bool  # whether the reference is multiplied by the CTF and the scale
 
     @property
     def n_child_offsets(self) -> int:
