@@ -145,11 +145,13 @@ def write_map(
     _check_pixel_size(path, pixel_size)
     volume = data.reshape((-1, *data.shape[-2:]))
     with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity are written as they are
+        sections = [_image_moments(section[np.newaxis]) for section in volume]
+        means, variances = np.concatenate(sections, axis=1)  # (2, nz)
         statistics = _Statistics(
             minimum=float(volume.min()),
             maximum=float(volume.max()),
-            mean=float(volume.mean(dtype=np.float64)),
-            deviation=float(volume.std(dtype=np.float64)),
+            mean=float(means.mean()),
+            deviation=float(np.sqrt(variances.mean() + means.var())),
         )
     header = _header(
         (volume.shape[0], volume.shape[1], volume.shape[2]),

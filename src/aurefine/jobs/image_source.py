@@ -1,4 +1,4 @@
-"""Where the images of the image handler come from: a map, a stack, or a STAR file of images."""
+"""Where the images of the image handler come from: a map, or images in one or more stacks."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from aurefine.errors import ImageError, StarError
+from aurefine.errors import ImageError
 from aurefine.io.mrc import (
     MrcHeader,
     decode_pixels,
@@ -22,14 +21,11 @@ from aurefine.io.mrc import (
     read_mrc_header,
 )
 from aurefine.io.stacks import split_image_name
-from aurefine.io.star import StarFile, read_star
 
 __all__ = [
     "ImageSource",
-    "StarSource",
     "images_of_names",
     "open_source",
-    "open_star",
     "read_second",
 ]
 
@@ -104,20 +100,6 @@ class ImageSource:
         return image
 
 
-@dataclass(frozen=True, slots=True)
-class StarSource:
-    """A STAR file of images and the table that lists them."""
-
-    star: StarFile
-    block: str
-    images: pd.DataFrame
-
-    @property
-    def names(self) -> list[str]:
-        """Names of the images in the order of the rows."""
-        return list(self.images["rlnImageName"])
-
-
 def _plain(path: str) -> str:
     """Name of a file without a type such as ``:mrcs`` after it."""
     return path.removesuffix(":mrcs").removesuffix(":mrc")
@@ -159,24 +141,6 @@ def images_of_names(names: Sequence[str], *, is_stack: bool = True) -> ImageSour
     if not is_stack:
         next(source.batches())  # complain now about a number that does not exist
     return source
-
-
-def open_star(path: str) -> StarSource:
-    """Read a STAR file of images.
-
-    Raises
-    ------
-    StarError
-        If no table has a column rlnImageName, or it is empty.
-    """
-    star = read_star(path)
-    for name, block in star.blocks.items():
-        if isinstance(block, pd.DataFrame) and "rlnImageName" in block and len(block):
-            return StarSource(star, name, block)
-    raise StarError(
-        f"{path}: no table with images: column rlnImageName is missing in "
-        f"{', '.join('data_' + name for name in star.blocks)}."
-    )
 
 
 def read_second(name: str, source: ImageSource) -> Pixels:

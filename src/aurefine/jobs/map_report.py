@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from aurefine.errors import ImageError
 from aurefine.fourier import fsc_of_maps, rfft_images, rfft_map, ring_index, sum_by_shell
-from aurefine.io.star import write_star
 from aurefine.jobs.image_source import ImageSource, read_second
 from aurefine.maps.curves import working_dtype
 from aurefine.maps.operations import centre_of_mass
@@ -146,8 +142,6 @@ def _print_power(item: Pixels, pixel_size: float) -> None:
 def _print_table(
     block: str, n: int, pixel_size: float, label: str, column: npt.NDArray[np.float64]
 ) -> None:
-    table = pd.DataFrame({**shell_columns(n, pixel_size), label: column})
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "table.star"
-        write_star(path, {block: table})
-        sys.stdout.write(path.read_text())
+    from aurefine.jobs.image_star import print_table  # slow to import: not needed for maps
+
+    print_table(block, {**shell_columns(n, pixel_size), label: column})

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from aurefine.errors import ImageError, OptionError
 from aurefine.io.mrc import StackWriter, check_finite, write_map
 from aurefine.io.stacks import split_image_name
-from aurefine.io.star import write_star
 from aurefine.jobs.image_source import (
     ImageSource,
-    StarSource,
     images_of_names,
     open_source,
-    open_star,
     read_second,
 )
 from aurefine.jobs.job_control import run_controlled
@@ -31,13 +27,15 @@ from aurefine.jobs.options import check_values, with_defaults
 from aurefine.maps.chain import ARITHMETIC, Operations, apply_operations
 from aurefine.maps.operations import rescaled_size
 
+if TYPE_CHECKING:
+    from aurefine.jobs.image_star import StarSource
+
 __all__ = ["IMAGE_HANDLER_OPTIONS", "run_image_handler", "to_operations"]
 
 Pixels = npt.NDArray[np.float32]
 
 _NO_EFFECT = {"multiply": 1.0, "divide": 1.0, "add": 0.0, "subtract": 0.0}
 _MAP_SUFFIXES = (".mrc", ".mrcs", ".map")
-_LEGACY_VERSION = 30000  # of a STAR file without a version line
 _TOLERANCE = 1e-3  # relative difference of pixel sizes that needs no warning
 
 
@@ -106,7 +104,7 @@ def _warn(message: str) -> None:
 
 def _run(values: Mapping[str, Any]) -> None:
     name = values["input"]
-    star = open_star(name) if name.endswith(".star") else None
+    star = _open_star(name) if name.endswith(".star") else None
     source = open_source(name) if star is None else images_of_names(star.names)
     if show(values, source, lambda: _pixel_size(values, source, star)):
         return
@@ -124,6 +122,12 @@ def _run(values: Mapping[str, Any]) -> None:
         _write_stack(task, source, _stack_name(name, values["output"]))
     else:
         _write_single(task, source)
+
+
+def _open_star(name: str) -> StarSource:
+    from aurefine.jobs.image_star import open_star  # slow to import: not needed for maps
+
+    return open_star(name)
 
 
 def _pixel_size(values: Mapping[str, Any], source: ImageSource, star: StarSource | None) -> float:
@@ -292,6 +296,8 @@ def _write_stack(task: _Task, source: ImageSource, path: str) -> int:
 
 def _write_listed(task: _Task, star: StarSource) -> None:
     """Handle the images of a STAR file; write one stack or several, and a new STAR file."""
+    from aurefine.jobs.image_star import write_new_star  # as `_open_star`
+
     names = star.names
     input_star = Path(star.star.path)
     if task.output.endswith(".mrcs"):
@@ -319,21 +325,12 @@ def _write_listed(task: _Task, star: StarSource) -> None:
             )
         box = boxes.pop()
         new_star = input_star.with_name(f"{input_star.stem}_{task.output}.star")
-    _write_new_star(task, star, new_names, box, new_star)
+    is_rescaled = task.rescaled_pixel_size is not None
+    write_new_star(
+        star,
+        new_star,
+        new_names,
+        box=box if is_rescaled or task.operations.new_box is not None else None,
+        pixel_size=task.rescaled_pixel_size,
+    )
     sys.stdout.write(f" Written out new STAR file: {new_star}\n")
-
-
-def _write_new_star(
-    task: _Task, star: StarSource, names: Sequence[str], box: int, path: Path
-) -> None:
-    blocks: dict[str, Any] = dict(star.star.blocks)
-    blocks[star.block] = star.images.assign(rlnImageName=list(names))
-    optics = blocks.get("optics")
-    if isinstance(optics, pd.DataFrame):
-        changed: dict[str, Any] = {}
-        if task.rescaled_pixel_size is not None:
-            changed["rlnImagePixelSize"] = task.rescaled_pixel_size
-        if task.rescaled_pixel_size is not None or task.operations.new_box is not None:
-            changed["rlnImageSize"] = box
-        blocks["optics"] = optics.assign(**changed)
-    write_star(path, blocks, version=star.star.version or _LEGACY_VERSION)

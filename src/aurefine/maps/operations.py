@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from aurefine.fourier import (
     fourier_resize_images,
@@ -162,6 +161,8 @@ def shift_content(
     as_images : bool
         The leading axis counts images.
     """
+    from scipy import ndimage  # slow to import, and most operations do without
+
     x, y, z = shift
     steps = (0.0 if as_images or values.ndim == 2 else z, y, x)[-values.ndim :]
     shifted: Real = ndimage.shift(values, steps, order=1, mode="constant", cval=0.0)
@@ -225,6 +226,8 @@ def symmetrise(values: Real, symmetry: str) -> Real:
     OptionError
         If there is no such group.
     """
+    from scipy import ndimage  # slow to import, and most operations do without
+
     operators = point_group(symmetry).matrices
     total = values.copy()
     centre = np.array([n // 2 for n in values.shape], dtype=np.float64)
