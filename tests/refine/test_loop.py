@@ -357,3 +357,17 @@ def test_sampling_and_resolution_of_a_run(finished):
     assert state.models[0].direction_prior.sum() == pytest.approx(1)
     perturbations = {round(s.sampling.perturbation, 6) for s in observer.states}
     assert len(perturbations) == len(observer.states)
+
+
+def test_the_intensity_scale_counts_without_ctf_correction(refine, noisy):
+    def double_map_at_half_scale(state):
+        models = tuple(
+            replace(m, map=2 * m.map, group_scale=0.5 * m.group_scale) for m in state.models
+        )
+        return replace(state, models=models)
+
+    case = noisy()
+    plain, _ = refine(case, auto_iter_max=1)
+    scaled, _ = refine(case, auto_iter_max=1, change=double_map_at_half_scale)
+    assert np.array_equal(plain.poses.n_significant, scaled.poses.n_significant)
+    assert np.allclose(plain.poses.log_likelihood, scaled.poses.log_likelihood, atol=0.05)
