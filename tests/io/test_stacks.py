@@ -167,6 +167,16 @@ def test_stack_that_changed_since_it_was_opened_is_refused(tmp_path):
         access.read([0])
 
 
+def test_stack_that_shrinks_while_it_is_open_is_refused(tmp_path):
+    write_map(tmp_path / "a.mrcs", np.zeros((3, 4, 4)), 1.0)
+    access = ParticleImages.open(["1@a.mrcs", "3@a.mrcs"], root=tmp_path)
+    assert (access.read([0]) == 0).all()
+    with open(tmp_path / "a.mrcs", "r+b") as stream:
+        stream.truncate(1024 + 2 * 64 + 10)
+    with pytest.raises(ImageError, match="changed while it was in use: it ends at byte 1162"):
+        access.read([1])
+
+
 def test_taking_rows_keeps_names_and_images_together(project):
     root, names, images = project
     access = ParticleImages.open(names, root=root)

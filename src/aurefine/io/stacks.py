@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from aurefine.errors import ImageError, MrcError
-from aurefine.io.mrc import MrcHeader, decode_pixels, map_pixels, read_mrc_header
+from aurefine.io.mrc import MrcHeader, decode_pixels, read_mrc_header
 
 __all__ = ["ParticleImages", "split_image_name"]
 
-_MAX_OPEN = 256  # stacks mapped at the same time
+_MAX_OPEN = 256  # stacks open at the same time
 _STACK_SUFFIXES = (".mrcs", ".st")
 _IMAGE_SUFFIXES = (".mrc", ".map")
 
@@ -43,6 +43,21 @@ def split_image_name(name: str) -> tuple[int, str]:
     return int(number), path
 
 
+class _OpenStack:
+    """A file that stays open as long as somebody reads from it."""
+
+    def __init__(self, path: str) -> None:
+        self.descriptor = -1
+        try:
+            self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise ImageError(f"{path}: can not read the image file: {error.strerror}.") from error
+
+    def __del__(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+
+
 @dataclass(eq=False)
 class ParticleImages:
     """Access to the images of a particle table; row `i` is the image of particle `i`.
@@ -62,7 +77,7 @@ class ParticleImages:
     _headers: tuple[MrcHeader, ...] = field(repr=False)
     _file_index: npt.NDArray[np.int64] = field(repr=False)  # (n,) into _headers
     _section: npt.NDArray[np.int64] = field(repr=False)  # (n,) from 0
-    _open: "OrderedDict[int, npt.NDArray[Any]]" = field(default_factory=OrderedDict, repr=False)
+    _open: "OrderedDict[int, _OpenStack]" = field(default_factory=OrderedDict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @classmethod
@@ -192,31 +207,63 @@ class ParticleImages:
         edges = [0, *breaks.tolist(), len(rows)]
         for start, stop in pairwise(edges):
             index, first = int(files[start]), int(sections[start])
-            stored = self._pixels(index)[first : first + stop - start]
+            stored = self._read_sections(index, first, stop - start)
             header = self._headers[index]
             images[start:stop] = stored if stored.ndim == 3 else decode_pixels(header, stored)
         self._check_finite(images, rows)
         return images
 
-    def _pixels(self, index: int) -> npt.NDArray[Any]:
-        """Give the mapped pixels of a stack, closing the one unused for longest if needed."""
+    def _read_sections(self, index: int, first: int, count: int) -> npt.NDArray[Any]:
+        """Read sections that follow each other.
+
+        By position instead of through a memory map: pages of a map count as memory of the process,
+        and a file that shrinks would end the process without a message.
+        """
+        header = self._headers[index]
+        shape: tuple[int, ...] = (count, header.ny, header.nx)
+        if header.section_items != header.nx * header.ny:  # packed
+            shape = (count, header.section_items)
+        stored = np.empty(shape, header.dtype)
+        n_bytes = stored.nbytes
+        start = header.data_offset + first * (n_bytes // count)
+        raw: Any = stored.reshape(-1).view(np.uint8)
+        target = memoryview(raw)
+        stack = self._stack(index)  # kept until the end, so that nobody closes it
+        done = 0
+        try:
+            while done < n_bytes:
+                n_read = os.preadv(stack.descriptor, [target[done:]], start + done)
+                if n_read == 0:
+                    raise ImageError(
+                        f"{header.path}: the stack changed while it was in use: it ends at byte "
+                        f"{start + done}, expected {start + n_bytes} and more."
+                    )
+                done += n_read
+        except OSError as error:
+            raise ImageError(
+                f"{header.path}: can not read the image file: {error.strerror}."
+            ) from error
+        return stored
+
+    def _stack(self, index: int) -> "_OpenStack":
+        """Give an open stack, closing the one unused for longest if needed."""
         with self._lock:
-            stored = self._open.get(index)
-            if stored is not None:
+            stack = self._open.get(index)
+            if stack is not None:
                 self._open.move_to_end(index)
-                return stored
+                return stack
         header = self._headers[index]
         try:
             if read_mrc_header(header.path) != header:
                 raise ImageError(f"{header.path}: the stack changed while it was in use.")
-            stored = map_pixels(header)
         except MrcError as error:
             raise ImageError(str(error)) from error
+        stack = _OpenStack(header.path)
         with self._lock:
-            self._open[index] = stored
+            self._open[index] = stack
             while len(self._open) > _MAX_OPEN:
                 self._open.popitem(last=False)
-        return stored
+        return stack
 
     def _check_finite(self, images: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]) -> None:
         with np.errstate(invalid="ignore", over="ignore"):
