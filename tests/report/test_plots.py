@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from aurefine.errors import OutputError
+from aurefine.geometry.symmetry import point_group
 from aurefine.report.plots import plot_fsc, plot_map_slices, plot_orientations, plot_progress
 
 
@@ -111,3 +112,24 @@ def test_the_data_are_not_changed(tmp_path):
     before = history.copy()
     plot_progress(history, tmp_path / "progress")
     pd.testing.assert_frame_equal(history, before)
+
+
+def test_symmetry_mates_fill_the_sphere(tmp_path):
+    rng = np.random.default_rng(3)
+    rot, tilt = rng.uniform(0, 180, 300), np.rad2deg(np.arccos(rng.uniform(0, 1, 300)))
+    matrices = point_group("D2").matrices
+    alone = plot_orientations(rot, tilt, tmp_path / "alone")
+    filled = plot_orientations(rot, tilt, tmp_path / "filled", symmetry=matrices)
+    assert is_complete(filled)
+    assert filled[0].read_bytes() != alone[0].read_bytes()
+
+
+def test_shells_that_were_not_reached_are_not_drawn(tmp_path):
+    """Zeros at the end make no line; the joined part is marked."""
+    fsc = example_fsc(2)
+    fsc[:, 20:] = 0
+    cut = plot_fsc(fsc, 3.5, tmp_path / "cut", joined=40)
+    fsc[:, 20:] = 1e-9
+    drawn = plot_fsc(fsc, 3.5, tmp_path / "drawn", joined=40)
+    assert is_complete(cut)
+    assert cut[1].stat().st_size < drawn[1].stat().st_size

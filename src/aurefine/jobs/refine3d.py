@@ -198,7 +198,7 @@ def _run(values: Mapping[str, Any]) -> RefinementResult:
                 if stored is None:
                     state = job.checkpoint(state, options)
                 final = run_refinement(state, data, pool, job)
-        _write_plots(final, job.history, settings, log)
+        _write_plots(final, job.history, options, settings, log)
         log.write(f" Time: {time.perf_counter() - start:.1f} s")
     model = final.models[0]
     return RefinementResult(
@@ -293,7 +293,11 @@ def _first_state(
 
 
 def _write_plots(
-    state: RefinementState, history: History, settings: RunSettings, log: RunLog
+    state: RefinementState,
+    history: History,
+    options: RefineOptions,
+    settings: RunSettings,
+    log: RunLog,
 ) -> None:
     """Draw the figures of the run beside its files."""
     if not len(history):
@@ -305,20 +309,24 @@ def _write_plots(
         plot_progress,
     )
 
-    root, table = settings.output_root, history.frame()
-    fsc = history.fsc()
-    final = fsc[-1] if state.is_joined else None
+    root, table, fsc = settings.output_root, history.frame(), history.fsc()
+    numbers = table["iteration"].tolist()
+    is_final = state.is_joined
+    matrices = point_group(options.symmetry).matrices
     try:
         paths = [
             *plot_fsc(
-                fsc,
+                fsc[:-1] if is_final else fsc,
                 state.pixel_size,
                 f"{root}_fsc",
-                iterations=table["iteration"].tolist(),
-                final=final,
+                iterations=numbers[:-1] if is_final else numbers,
+                final=fsc[-1] if is_final else None,
+                joined=max(options.low_resol_join_halves, 0.0),
             ),
             *plot_progress(table, f"{root}_progress"),
-            *plot_orientations(state.poses.rot, state.poses.tilt, f"{root}_orientations"),
+            *plot_orientations(
+                state.poses.rot, state.poses.tilt, f"{root}_orientations", symmetry=matrices
+            ),
             *plot_map_slices(state.models[0].map, state.pixel_size, f"{root}_map"),
         ]
     except OutputError as error:  # the results themselves are complete

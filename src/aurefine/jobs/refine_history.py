@@ -33,6 +33,7 @@ class History:
             {
                 "iteration": controller.iteration,
                 "resolution": 1 / controller.current_frequency,  # Å
+                "fsc_resolution": _fsc_resolution(model.fsc, state.pixel_size),  # Å
                 "current_size": controller.current_size,  # px
                 "accuracy_angles": controller.accuracy_angles,  # degrees
                 "accuracy_offsets": controller.accuracy_offsets,  # Å
@@ -57,3 +58,10 @@ class History:
     def fsc(self) -> npt.NDArray[np.float64]:
         """FSC curves, shape (n_iterations, n_shells)."""
         return np.array(self._fsc)
+
+
+def _fsc_resolution(fsc: npt.NDArray[np.float64], pixel_size: float) -> float:
+    """Resolution [Å] of the last shell before the FSC falls below 0.143."""
+    below = np.flatnonzero(fsc[1:] < 0.143)
+    shell = int(below[0]) if len(below) else len(fsc) - 1
+    return 2 * (len(fsc) - 1) * pixel_size / shell if shell else np.inf

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from aurefine.geometry.euler import direction_from_angles
 from aurefine.io.atomic import atomic_path
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def plot_fsc(
     *,
     iterations: Sequence[int] | None = None,
     final: npt.ArrayLike | None = None,
+    joined: float = 0.0,
     title: str = "Gold-standard FSC",
 ) -> list[Path]:
     """Plot the FSC between the halves for each iteration.
@@ -44,7 +46,8 @@ def plot_fsc(
     Parameters
     ----------
     fsc : array-like, shape (n_iterations, n_shells)
-        One curve per row, shells 0 to box / 2.
+        One curve per row, shells 0 to box / 2. Zeros at the end are shells that the iteration did
+        not reach; they are not drawn.
     pixel_size : float
         [Å]
     stem : path-like
@@ -53,6 +56,8 @@ def plot_fsc(
         Numbers of the rows; 1, 2, ... by default.
     final : array-like, shape (n_shells,), optional
         The curve of the joined last iteration, drawn on top.
+    joined : float
+        Resolution up to which the halves are joined [Å]; 0 for none.
     title : str
 
     Returns
@@ -69,10 +74,10 @@ def plot_fsc(
     labelled = _spread(len(curves), 6)
     for row, (curve, number) in enumerate(zip(curves, numbers, strict=True)):
         label = f"iteration {number}" if row in labelled else None
-        axes.plot(frequency, curve, color=colours[row], linewidth=1.2, label=label)
+        axes.plot(frequency, _reached(curve), color=colours[row], linewidth=1.2, label=label)
     last = curves[-1] if final is None else np.asarray(final, dtype=np.float64)
     if final is not None:
-        axes.plot(frequency, last, color=_LAST, linewidth=2.2, label="final")
+        axes.plot(frequency, _reached(last), color=_LAST, linewidth=2.2, label="final")
     for level, style in ((0.5, (0, (5, 4))), (0.143, (0, (2, 2)))):
         axes.axhline(level, color=_GREY, linestyle=style, linewidth=0.9)
         axes.annotate(
@@ -80,6 +85,9 @@ def plot_fsc(
             xytext=(3, 0), textcoords="offset points", va="center", color="0.35",
         )  # fmt: skip
     axes.axhline(0, color="0.8", linewidth=0.8, zorder=0)
+    if joined > 0:
+        label = f"halves joined to {joined:g} Å"
+        axes.axvspan(0, 1 / joined, color="0.93", linewidth=0, zorder=-1, label=label)
     _mark_resolution(axes, frequency, last, 0.143)
     axes.set(xlim=(0, frequency[-1]), ylim=(min(-0.1, float(last.min()) - 0.03), 1.03))
     axes.set_xlabel("spatial frequency (1/Å)")
@@ -98,7 +106,7 @@ def plot_progress(
     Parameters
     ----------
     history : DataFrame or sequence of mappings
-        One row per iteration with any of: ``iteration``, ``resolution`` [Å],
+        One row per iteration with any of: ``iteration``, ``resolution``, ``fsc_resolution`` [Å],
         ``accuracy_angles``, ``angular_step``, ``changes_angles`` [degrees],
         ``accuracy_offsets``, ``offset_step``, ``changes_offsets`` [Å], ``pmax``. Values of 999
         and more count as unknown.
@@ -114,8 +122,17 @@ def plot_progress(
     table = _known(history)
     figure, grid = _figure(8.2, 6.2, rows=2, columns=2)
     resolution, angles, pmax, offsets = grid[0][0], grid[0][1], grid[1][0], grid[1][1]
-    _lines(resolution, table, {"resolution": ("resolution", _MAIN, "o")})
+    _lines(
+        resolution,
+        table,
+        {
+            "resolution": ("current resolution", _MAIN, "o"),
+            "fsc_resolution": ("gold-standard FSC 0.143", _THIRD, "s"),
+        },
+    )
     resolution.set(ylabel="resolution (Å)")
+    if len(resolution.lines) > 1:
+        resolution.legend(frameon=False, fontsize=8, loc="upper right", bbox_to_anchor=(1, 0.9))
     _lines(
         angles,
         table,
@@ -157,6 +174,7 @@ def plot_orientations(
     tilt: npt.ArrayLike,
     stem: str | os.PathLike[str],
     *,
+    symmetry: Float | None = None,
     title: str = "Orientation distribution",
 ) -> list[Path]:
     """Plot how many particles are seen from each direction.
@@ -167,6 +185,8 @@ def plot_orientations(
         [degrees]
     stem : path-like
         Output name without extension.
+    symmetry : ndarray, shape (n_operators, 3, 3), optional
+        Each particle then counts in the directions of all its symmetry mates, 1/n in each.
     title : str
 
     Returns
@@ -178,13 +198,18 @@ def plot_orientations(
     -----
     Mollweide projection with bins of equal area: even colour means an even distribution.
     """
-    longitude = (np.asarray(rot, dtype=np.float64) + 180) % 360 - 180
-    latitude = 90 - np.asarray(tilt, dtype=np.float64) % 360
-    n = len(longitude)
-    n_rows = int(np.clip(np.sqrt(n / 40), 6, 36))  # about 20 particles per bin
+    directions = direction_from_angles(np.asarray(rot, float), np.asarray(tilt, float))  # (n, 3)
+    n = len(directions)
+    n_mates = 1 if symmetry is None else len(symmetry)
+    if symmetry is not None:
+        directions = np.einsum("sij,nj->sni", symmetry, directions).reshape(-1, 3)
+    longitude = np.rad2deg(np.arctan2(directions[:, 1], directions[:, 0]))
+    sine = np.clip(directions[:, 2], -1, 1)  # of the latitude
+    n_rows = int(np.clip(np.sqrt(n * np.sqrt(n_mates) / 40), 6, 36))  # about 20 per bin in C1
     rows = np.linspace(-1, 1, n_rows + 1)  # equal steps of sin(latitude): equal areas
     columns = np.linspace(-180, 180, 2 * n_rows + 1)
-    counts, _, _ = np.histogram2d(np.sin(np.deg2rad(latitude)), longitude, bins=(rows, columns))
+    counts, _, _ = np.histogram2d(sine, longitude, bins=(rows, columns))
+    counts /= n_mates
 
     from matplotlib.ticker import MaxNLocator
 
@@ -200,7 +225,7 @@ def plot_orientations(
     bar = figure.colorbar(mesh, ax=axes, orientation="horizontal", shrink=0.6, pad=0.08, aspect=35)
     bar.set_label("particles per bin (bins of equal area)", fontsize=9)
     bar.ax.tick_params(labelsize=8)
-    bar.locator = MaxNLocator(integer=True, nbins=8)
+    bar.locator = MaxNLocator(nbins=8)
     bar.update_ticks()
     axes.grid(color="white", alpha=0.35, linewidth=0.6)
     axes.set_xticks(np.deg2rad([-120, -60, 0, 60, 120]), ["−120°", "−60°", "0°", "60°", "120°"])
@@ -210,7 +235,8 @@ def plot_orientations(
     axes.tick_params(axis="y", labelsize=8)
     axes.set_xlabel("rot")
     axes.set_ylabel("tilt")
-    axes.set_title(f"{title} ({n} particles)", fontweight="bold", fontsize=11)
+    mates = ", with symmetry mates" if n_mates > 1 else ""
+    axes.set_title(f"{title} ({n} particles{mates})", fontweight="bold", fontsize=11)
     return _save(figure, stem)
 
 
@@ -245,9 +271,9 @@ def plot_map_slices(
     figure, grid = _figure(8.4, 5.9, rows=2, columns=3)
     names = [("x", "y", "z"), ("x", "z", "y"), ("y", "z", "x")]  # across, up, along
     for row, (images, kind) in enumerate(((slices, "slice"), (sums, "projection"))):
-        low, high = np.percentile(np.stack(images), (0.5, 99.8))
         for column, (image, (across, up, along)) in enumerate(zip(images, names, strict=True)):
             axes = grid[row][column]
+            low, high = np.percentile(slices if kind == "slice" else image, (0.5, 99.8))
             axes.imshow(
                 image, cmap="gray", origin="lower", vmin=low, vmax=high,
                 extent=(-width / 2, width / 2, -width / 2, width / 2), interpolation="bilinear",
@@ -301,6 +327,13 @@ def _spread(n: int, most: int) -> set[int]:
     if n <= most:
         return set(range(n))
     return {round(index) for index in np.linspace(0, n - 1, most)}
+
+
+def _reached(curve: Float) -> Float:
+    """Leave out the zeros of shells beyond the image size of the iteration."""
+    out = curve.copy()
+    out[len(np.trim_zeros(curve, "b")) :] = np.nan
+    return out
 
 
 def _mark_resolution(axes: Axes, frequency: Float, curve: Float, level: float) -> None:
