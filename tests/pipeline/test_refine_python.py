@@ -71,6 +71,11 @@ def test_a_run_is_continued(result, tmp_path):
         output=tmp_path / "run", continue_from=optimiser, auto_iter_max=3, n_threads=2
     )
     assert np.array_equal(again.map, result.map)
+    assert again.history["iteration"].tolist() == [1, 2, 3]
+    for label in ("resolution", "fsc_resolution", "angular_step", "changes_angles", "pmax"):
+        expected = result.history[label].to_numpy(float)
+        assert again.history[label].to_numpy(float) == pytest.approx(expected, rel=1e-4)
+    assert np.allclose(again.fsc_history, result.fsc_history, atol=1e-5)
 
 
 def test_a_run_that_may_not_go_on_says_so(result, tmp_path, capsys):

@@ -78,6 +78,7 @@ class RefinementResult:
         The particle table with the final poses, RELION's labels as columns.
     history : DataFrame
         One row per iteration: resolution, accuracy, changes, sampling, Pmax, seconds, memory.
+        A continued run takes the earlier rows from their files, without seconds and memory.
     fsc_history : ndarray, shape (n_iterations, n // 2 + 1)
     has_converged : bool
     output_root : str

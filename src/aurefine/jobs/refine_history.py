@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from aurefine.errors import StarError
+from aurefine.io import read_star
+from aurefine.jobs.refine_names import FileNames
 from aurefine.refine.state import RefinementState
 
 __all__ = ["History"]
@@ -50,6 +54,45 @@ class History:
                 **{f"seconds {name}": value for name, value in state.times.seconds.items()},
             }
         )
+
+    def restore(self, optimiser: str) -> None:
+        """Remember the iterations that a continued run starts from, as far as their files exist.
+
+        Parameters
+        ----------
+        optimiser : str
+            The file to continue from, ``<root>_it0NN_optimiser.star``.
+        """
+        root, _, rest = optimiser.rpartition("_it")
+        last = rest.removesuffix("_optimiser.star")
+        for iteration in range(1, int(last) + 1 if last.isdigit() else 1):
+            with contextlib.suppress(StarError, KeyError):
+                self._restore_one(FileNames(root, iteration))
+
+    def _restore_one(self, names: FileNames) -> None:
+        optimiser = read_star(names.optimiser).values("optimiser_general")
+        star = read_star(names.model(1), only=["model_general", "model_class_1"])
+        model = star.values("model_general")
+        fsc = star.table("model_class_1")["rlnGoldStandardFsc"].to_numpy(np.float64)
+        sampling = read_star(names.sampling, only=["sampling_general"]).values("sampling_general")
+        children = 2 ** int(optimiser["rlnAdaptiveOversampleOrder"])
+        row = {
+            "iteration": names.iteration,
+            "resolution": float(model["rlnCurrentResolution"]),
+            "fsc_resolution": _fsc_resolution(fsc, float(model["rlnPixelSize"])),
+            "current_size": int(model["rlnCurrentImageSize"]),
+            "accuracy_angles": float(optimiser["rlnOverallAccuracyRotations"]),
+            "accuracy_offsets": float(optimiser["rlnOverallAccuracyTranslationsAngst"]),
+            "changes_angles": float(optimiser["rlnChangesOptimalOrientations"]),
+            "changes_offsets": float(optimiser["rlnChangesOptimalOffsets"]),
+            "angular_step": 360 / (6 * 2 ** int(sampling["rlnHealpixOrder"]) * children),
+            "offset_step": float(sampling["rlnOffsetStep"]) / children,
+            "offset_range": float(sampling["rlnOffsetRange"]),
+            "is_local": int(model["rlnOrientationalPriorMode"]) > 0,
+            "pmax": float(model["rlnAveragePmax"]),
+        }
+        self._rows.append(row)  # times and memory are not in the files
+        self._fsc.append(fsc)
 
     def frame(self) -> pd.DataFrame:
         """One row per iteration."""

@@ -35,6 +35,8 @@ class RefineJob:
         log: RunLog,
     ) -> None:
         self.history = History()
+        if settings.continue_from:
+            self.history.restore(settings.continue_from)
         self.last_optimiser = settings.continue_from  # of the last complete iteration
         self._table = table
         self._options = options
