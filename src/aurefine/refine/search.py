@@ -79,7 +79,7 @@ def fine_search(
     orientations, inverse = np.unique(own.orientation, return_inverse=True)
     group_first, order = sort_pairs(inverse.astype(np.int64), len(orientations))
     sorted_particle = particle[order]
-    rotations = fine_rotations(orientations, plan)
+    rotations = _child_rotations(orientations, plan).astype(np.float32)
     cross = np.empty((n_pairs, n_child, n_children), np.float32)
     norms = np.empty((n_pairs, n_children), np.float32)
     sorted_row = row_of[order]
@@ -145,35 +145,24 @@ def fine_search(
     )
 
 
-def fine_rotations(orientations: IntArray, plan: IterationPlan) -> Float32:
+def _child_rotations(orientations: IntArray, plan: IterationPlan) -> Float:
     """Rotations of all children of coarse orientations, shape (n, n_children, 3, 3)."""
     row, psi = np.divmod(orientations, len(plan.psi))
-    pixel = row if plan.sampling.is_local else plan.grid.pixel[row]
-    rotations: Float32 = grids.oversampled_rotations(
-        pixel,
-        plan.psi[psi],
-        plan.sampling.order,
-        plan.sampling.psi_step,
-        plan.sampling.oversampling,
-        plan.perturbation,
-    ).astype(np.float32)
-    return rotations
-
-
-def best_angles(
-    orientations: IntArray, child: IntArray, plan: IterationPlan
-) -> tuple[Float, Float, Float]:
-    """Euler angles [degrees] of one child of each coarse orientation, in double precision."""
-    row, psi = np.divmod(orientations, len(plan.psi))
-    pixel = row if plan.sampling.is_local else plan.grid.pixel[row]
-    rotations = grids.oversampled_rotations(
-        pixel,
+    return grids.oversampled_rotations(
+        row if plan.sampling.is_local else plan.grid.pixel[row],
         plan.psi[psi],
         plan.sampling.order,
         plan.sampling.psi_step,
         plan.sampling.oversampling,
         plan.perturbation,
     )
+
+
+def best_angles(
+    orientations: IntArray, child: IntArray, plan: IterationPlan
+) -> tuple[Float, Float, Float]:
+    """Euler angles [degrees] of one child of each coarse orientation, in double precision."""
+    rotations = _child_rotations(orientations, plan)
     return euler_from_matrix(rotations[np.arange(len(child)), child])
 
 
