@@ -17,7 +17,7 @@ from aurefine.refine.expectation import expectation
 from aurefine.refine.pixels import half_plane_rings
 from aurefine.refine.profile import Stopwatch
 from aurefine.refine.projector import build_projector
-from aurefine.refine.search import fine_rotations
+from aurefine.refine.search import child_rotations
 
 BOX, PIXEL = 32, 4.0
 FRACTION = 1.3  # Å
@@ -208,7 +208,7 @@ def brute_force(case, plan, model, pool, row):
     )  # fmt: skip
     image = batch.masked[0, 0] + 1j * batch.masked[0, 1]
     n_orientations = len(plan.grid.rot) * len(plan.psi)
-    rotations = fine_rotations(np.arange(n_orientations), plan).reshape(-1, 3, 3)
+    rotations = child_rotations(np.arange(n_orientations), plan).reshape(-1, 3, 3)
     planar = np.empty((len(rotations), 2 * pixels.n_pixels))
     projector = build_projector(model.map, plan.current_size // 2, 2.0, pool)
     reference.extract_slices(

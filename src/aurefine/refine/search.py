@@ -19,7 +19,7 @@ from aurefine.refine.coarse import Pairs
 from aurefine.refine.plan import ImageGeometry, IterationPlan
 from aurefine.refine.projector import Projector
 
-__all__ = ["Posterior", "balanced_ranges", "best_angles", "fine_search"]
+__all__ = ["Posterior", "balanced_ranges", "best_angles", "child_rotations", "fine_search"]
 
 Float = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
@@ -79,7 +79,7 @@ def fine_search(
     orientations, inverse = np.unique(own.orientation, return_inverse=True)
     group_first, order = sort_pairs(inverse.astype(np.int64), len(orientations))
     sorted_particle = particle[order]
-    rotations = _child_rotations(orientations, plan).astype(np.float32)
+    rotations = child_rotations(orientations, plan).astype(np.float32)
     cross = np.empty((n_pairs, n_child, n_children), np.float32)
     norms = np.empty((n_pairs, n_children), np.float32)
     sorted_row = row_of[order]
@@ -145,7 +145,7 @@ def fine_search(
     )
 
 
-def _child_rotations(orientations: IntArray, plan: IterationPlan) -> Float:
+def child_rotations(orientations: IntArray, plan: IterationPlan) -> Float:
     """Rotations of all children of coarse orientations, shape (n, n_children, 3, 3)."""
     row, psi = np.divmod(orientations, len(plan.psi))
     return grids.oversampled_rotations(
@@ -162,7 +162,7 @@ def best_angles(
     orientations: IntArray, child: IntArray, plan: IterationPlan
 ) -> tuple[Float, Float, Float]:
     """Euler angles [degrees] of one child of each coarse orientation, in double precision."""
-    rotations = _child_rotations(orientations, plan)
+    rotations = child_rotations(orientations, plan)
     return euler_from_matrix(rotations[np.arange(len(child)), child])
 
 
