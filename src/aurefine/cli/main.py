@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import importlib.util
+import io
 import os
 import sys
 import traceback
@@ -45,6 +46,9 @@ COMMANDS: tuple[Command, ...] = (
 
 def entry_point() -> None:
     """Run the command line of this process and leave with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names from damaged files may hold any byte
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run_command(sys.argv[1:]))
 
 
@@ -146,7 +150,8 @@ def _describe_os_error(error: OSError) -> str:
 
 def _report(message: str, arguments: Sequence[str]) -> None:
     sys.stdout.flush()
-    sys.stderr.write(f"aurefine: error: {message}\n")
+    printable = message.encode("utf-8", "backslashreplace").decode()
+    sys.stderr.write(f"aurefine: error: {printable}\n")
     if "--debug" in arguments or os.environ.get("AUREFINE_DEBUG", "0") not in ("", "0"):
         sys.stderr.write(traceback.format_exc())
     sys.stderr.flush()

@@ -31,6 +31,7 @@ _TYPES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2", 101: "u1"}
 _UNSUPPORTED = {3: "complex 16-bit integers", 4: "complex numbers"}
 _PACKED = 101  # two 4-bit pixels per byte
 _STACK_SUFFIXES = (".mrcs", ".st")
+_LARGEST_PIXEL = 1e15
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +272,7 @@ def _read_tiff(name: str) -> npt.NDArray[np.float32]:
 
 
 def check_finite(data: npt.NDArray[np.floating], name: str) -> None:
-    """Refuse data with NaN or infinite pixels.
+    """Refuse data with NaN or infinite pixels, or so large ones that squares would overflow.
 
     Parameters
     ----------
@@ -282,14 +283,21 @@ def check_finite(data: npt.NDArray[np.floating], name: str) -> None:
     Raises
     ------
     ImageError
-        If a pixel is not finite; the message names the file and the first such section.
+        If there is such a pixel; the message names the file and the first one.
     """
-    if np.isfinite(data).all():
+    if data.min() >= -_LARGEST_PIXEL and data.max() <= _LARGEST_PIXEL:  # false for NaN
         return
-    index = np.argwhere(~np.isfinite(data))[0]
+    is_bad = ~(np.abs(data) <= _LARGEST_PIXEL)
+    index = np.argwhere(is_bad)[0]
     place = ", ".join(
         f"{axis} {position}" for axis, position in zip("xyz", index[::-1].tolist(), strict=False)
     )
+    value = data[tuple(index)]
+    if np.isfinite(value):
+        raise ImageError(
+            f"{name}: {np.count_nonzero(is_bad)} pixels larger than {_LARGEST_PIXEL:g}, the first "
+            f"at {place} (counted from 0) with {value:g}; the file is damaged. Create it again."
+        )
     raise ImageError(
         f"{name}: pixels that are not finite numbers (NaN or infinite), the first at {place}"
         " (counted from 0). Create the file again, or replace them with the image handler's"

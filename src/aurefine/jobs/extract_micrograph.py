@@ -222,7 +222,9 @@ def _write_stack(
         flush=False,  # a restarted job looks at its length
     ) as writer:
         for batch in extract_images(micrograph, coordinates, images, counts, seed=(task.number,)):
-            if not np.isfinite(batch.sum()):
+            with np.errstate(over="ignore", invalid="ignore"):
+                total = batch.sum()
+            if not np.isfinite(total):
                 check_finite(micrograph.astype(np.float32), task.name)
                 raise ImageError(f"{task.name}: the pixel values are too large for this operation.")
             writer.append(batch)
