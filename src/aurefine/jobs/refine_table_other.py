@@ -25,7 +25,7 @@ _COMPUTE = (
     Option(
         name="verbosity", flag="--verb", aliases=("--verbosity",), kind="int", default=1,
         tab="Compute", label="Verbosity", range=Range(0, 3),
-        help="0: silent, 1: normal, 2: also memory estimates.",
+        help="0: silent; 1 and more: normal.",
     ),
     Option(
         name="progress", flag="--progress", negatives=("--no_progress",), kind="bool",
