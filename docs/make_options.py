@@ -10,12 +10,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from aurefine.jobs.extract_table import EXTRACT_OPTIONS
+from aurefine.jobs.map_tools_table import IMAGE_HANDLER_OPTIONS
+from aurefine.jobs.mask_create_table import MASK_OPTIONS
 from aurefine.jobs.options import Option
+from aurefine.jobs.postprocess_table import POSTPROCESS_OPTIONS
 from aurefine.jobs.refine_options import REFINE_OPTIONS
 from aurefine.jobs.simulate_table import SIMULATE_OPTIONS
 
 FOLDER = Path(__file__).resolve().parent
-PROGRAMS = {"refine": REFINE_OPTIONS, "simulate": SIMULATE_OPTIONS}
+PROGRAMS = {
+    "refine": REFINE_OPTIONS,
+    "extract": EXTRACT_OPTIONS,
+    "image-handler": IMAGE_HANDLER_OPTIONS,
+    "mask": MASK_OPTIONS,
+    "postprocess": POSTPROCESS_OPTIONS,
+    "simulate": SIMULATE_OPTIONS,
+}
 
 
 def page(program: str, options: Iterable[Option]) -> str:
@@ -76,7 +87,7 @@ def _row(option: Option) -> tuple[str, str, str, str]:
     return (
         _spellings(option, with_value=True),
         _cell(default),
-        _cell(f"{option.label}. {option.help}"),
+        _cell(f"{_sentence(option.label)} {option.help}"),
         f"`{option.name}`",
     )
 
@@ -91,7 +102,7 @@ def _spellings(option: Option, *, with_value: bool) -> str:
 
 def _sentence(text: str) -> str:
     text = text.strip()
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")
 
 
 def _cell(text: str) -> str:
@@ -108,7 +119,8 @@ def _table(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[s
 def main() -> None:
     """Write every page."""
     for program, options in PROGRAMS.items():
-        (FOLDER / f"options_{program}.md").write_text(page(program, options), encoding="utf-8")
+        path = FOLDER / f"options_{program.replace('-', '_')}.md"
+        path.write_text(page(program, options), encoding="utf-8")
 
 
 if __name__ == "__main__":

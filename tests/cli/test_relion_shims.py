@@ -35,6 +35,16 @@ def test_only_the_first_process_of_mpirun_works(tmp_path):
     assert done.stdout == ""
 
 
+def test_all_processes_of_mpirun_extract(tmp_path):
+    write_shims(tmp_path)
+    done = subprocess.run(
+        [str(tmp_path / "relion_preprocess_mpi"), "--version"],
+        capture_output=True, text=True, check=True,
+        env={**os.environ, "OMPI_COMM_WORLD_RANK": "1"},
+    )  # fmt: skip
+    assert "aurefine extract" in done.stdout
+
+
 def test_the_exit_code_and_arguments_pass_through(tmp_path):
     write_shims(tmp_path)
     done = subprocess.run(

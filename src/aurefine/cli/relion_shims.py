@@ -24,6 +24,8 @@ SHIMS: dict[str, str] = {
     "relion_postprocess": "postprocess",
 }
 
+_WITH_MPI = ("extract",)
+
 
 def run(argv: Sequence[str]) -> int:
     """Write the scripts into the directory that the command line names."""
@@ -76,13 +78,14 @@ def write_shims(directory: Path, python: str = sys.executable) -> list[Path]:
 def _script(name: str, command: str, python: str) -> str:
     """Return the text of one script.
 
-    Launched by mpirun with several processes, only the first one works: aurefine needs none.
+    Launched by mpirun with several processes, only the first one works, unless the command
+    divides the work itself.
     """
-    lines = [
-        "#!/bin/sh",
-        f"# {name}: calls aurefine {command} with the same arguments",
-        'rank="${OMPI_COMM_WORLD_RANK:-${PMI_RANK:-${PMIX_RANK:-${SLURM_PROCID:-0}}}}"',
-        'if [ "$rank" != 0 ]; then exit 0; fi',
-        f'exec {shlex.quote(python)} -m aurefine {command} "$@"',
-    ]
+    lines = ["#!/bin/sh", f"# {name}: calls aurefine {command} with the same arguments"]
+    if command not in _WITH_MPI:
+        lines += [
+            'rank="${OMPI_COMM_WORLD_RANK:-${PMI_RANK:-${PMIX_RANK:-${SLURM_PROCID:-0}}}}"',
+            'if [ "$rank" != 0 ]; then exit 0; fi',
+        ]
+    lines.append(f'exec {shlex.quote(python)} -m aurefine {command} "$@"')
     return "\n".join(lines) + "\n"
