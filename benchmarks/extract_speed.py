@@ -4,8 +4,10 @@
 
 extracts from that project and from larger simulated micrographs and prints a Markdown table. Both
 programs do the same work with two workers (MPI processes and threads): box 360 to 256 px,
-re-centring, normalisation, inverted contrast. The whole command is timed, start-up included; memory
-is the largest resident size, for RELION the sum of its two processes' peaks.
+re-centring, normalisation, inverted contrast. The whole command is timed, start-up included; runs
+alternate, and medians are shown. Memory is the largest resident size, for RELION the sum of its two
+processes' peaks; the last column compares it with one micrograph and one stack for each worker, on
+top of a Python process that has only loaded the program.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import pandas as pd
 
 from aurefine.io.mrc import write_map
 from aurefine.io.star import write_star
+from measuring import surroundings
 
 WORKERS = 2
 
@@ -43,9 +46,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Cost:
-    """Wall time [s] and peak memory [MB] of a run."""
+    """Wall time [s], CPU time [s] and peak memory [MB] of a run."""
 
-    seconds: float
+    wall: float
+    cpu: float
     megabytes: float
 
 
@@ -111,51 +115,66 @@ def measure(command: list[str], folder: Path, wrapper: Path) -> Cost:
     for path in wrapper.parent.glob("peak.*"):
         path.unlink()
     done = subprocess.run(
-        ["/usr/bin/time", "-f", "%e seconds", *command],
+        ["/usr/bin/time", "-f", "%e %U %S seconds", *command],
         cwd=folder,
         capture_output=True,
         text=True,
         check=False,
     )
-    match = re.search(r"([\d.]+) seconds", done.stderr)
+    match = re.search(r"([\d.]+) ([\d.]+) ([\d.]+) seconds", done.stderr)
     if done.returncode or match is None:
         raise SystemExit(f"{shlex.join(command)} failed:\n{done.stdout}\n{done.stderr}")
     peaks = [int(path.read_text().split()[-1]) for path in wrapper.parent.glob("peak.*")]
-    return Cost(float(match.group(1)), sum(peaks) / 1024)
+    wall, user, system = (float(text) for text in match.groups())
+    return Cost(wall, user + system, sum(peaks) / 1024)
 
 
-def best(command: list[str], output: Path, folder: Path, wrapper: Path, repeats: int) -> Cost:
-    """Repeat a run into an empty output folder and return its fastest time and largest memory."""
-    costs = []
-    for _ in range(repeats):
-        shutil.rmtree(output, ignore_errors=True)
-        costs.append(measure(command, folder, wrapper))
-    return Cost(min(c.seconds for c in costs), max(c.megabytes for c in costs))
+def median(costs: list[Cost]) -> Cost:
+    """Return the medians of the times, and the largest memory."""
+    return Cost(
+        float(np.median([c.wall for c in costs])),
+        float(np.median([c.cpu for c in costs])),
+        max(c.megabytes for c in costs),
+    )
+
+
+def idle_memory(folder: Path, wrapper: Path) -> float:
+    """Memory of a process that loads the program and does nothing [MB]."""
+    code = "import scipy.fft, aurefine.cli.extract, aurefine.jobs.extract_job"
+    return measure([str(wrapper), sys.executable, "-c", code], folder, wrapper).megabytes
 
 
 def compare(case: Case, work: Path, repeats: int) -> str:
-    """Run both programs on one case and return a line of the table."""
+    """Run both programs in turn on one case and return a line of the table."""
     wrapper = work / "wrapper.sh"
     wrapper.write_text(f'#!/bin/sh\nexec /usr/bin/time -f %M -o {work}/peak.$$ "$@"\n')
     wrapper.chmod(0o755)
-    costs = {}
-    for program in ("relion", "aurefine"):
-        output = work / program
-        common = [
-            "--i", case.micrographs, "--reextract_data_star", case.particles,
-            "--part_dir", f"{output}/", "--part_star", f"{output}/particles.star", *case.options,
-        ]  # fmt: skip
-        if program == "relion":
-            start = ["mpirun", "-n", str(WORKERS), str(wrapper), "relion_preprocess_mpi"]
-        else:
-            start = [str(wrapper), sys.executable, "-m", "aurefine", "extract"]
-            start += ["--j", str(WORKERS)]
-        costs[program] = best([*start, *common], output, case.folder, wrapper, repeats)
-    relion, ours = costs["relion"], costs["aurefine"]
+    costs: dict[str, list[Cost]] = {"relion": [], "aurefine": []}
+    for _ in range(repeats):
+        for program, results in costs.items():
+            output = work / program
+            shutil.rmtree(output, ignore_errors=True)
+            common = [
+                "--i", case.micrographs, "--reextract_data_star", case.particles,
+                "--part_dir", f"{output}/", "--part_star", f"{output}/particles.star",
+                *case.options,
+            ]  # fmt: skip
+            if program == "relion":
+                start = ["mpirun", "--oversubscribe", "-n", str(WORKERS), str(wrapper)]
+                start += ["relion_preprocess_mpi"]
+            else:
+                start = [str(wrapper), sys.executable, "-m", "aurefine", "extract"]
+                start += ["--j", str(WORKERS)]
+            results.append(measure([*start, *common], case.folder, wrapper))
+    relion, ours = median(costs["relion"]), median(costs["aurefine"])
+    largest_stack = max(p.stat().st_size for p in (work / "aurefine").rglob("*.mrcs"))
+    largest_micrograph = max(p.stat().st_size for p in case.folder.glob("MotionCorr/*/*/*.mrc"))
+    allowed = WORKERS * (largest_stack + largest_micrograph) / 1024**2
+    used = ours.megabytes - idle_memory(case.folder, wrapper)
     return (
-        f"| {case.name} | {relion.seconds:.2f} | {ours.seconds:.2f} "
-        f"| **{relion.seconds / ours.seconds:.1f}** | {relion.megabytes:.0f} "
-        f"| {ours.megabytes:.0f} | {ours.megabytes / relion.megabytes:.2f} |"
+        f"| {case.name} | {relion.wall:.2f} | {ours.wall:.2f} | **{relion.wall / ours.wall:.1f}** "
+        f"| {relion.cpu:.2f} | {ours.cpu:.2f} | {relion.cpu / ours.cpu:.1f} "
+        f"| {relion.megabytes:.0f} | {ours.megabytes:.0f} | {used:.0f} of {allowed:.0f} |"
     )
 
 
@@ -164,11 +183,16 @@ def main() -> int:
     parser.add_argument("--project", type=Path, help="copy of the d2-micrographs project")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--small", action="store_true", help="fewer simulated micrographs")
+    parser.add_argument("--o", type=Path, help="file for the table")
     arguments = parser.parse_args()
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         os.environ |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-    print("| data | RELION [s] | aurefine [s] | ratio | RELION [MB] | aurefine [MB] | ratio |")
-    print("|---|---|---|---|---|---|---|")
+    lines = [
+        "| data | RELION [s] | aurefine [s] | ratio | RELION CPU [s] | aurefine CPU [s] | ratio "
+        "| RELION [MB] | aurefine [MB] | of it data, and allowed [MB] |",
+        "|" + "---|" * 10,
+    ]
+    where = surroundings(sys.argv)
     with tempfile.TemporaryDirectory(prefix="extract-speed-") as name:
         work = Path(name)
         if arguments.project:
@@ -179,7 +203,8 @@ def main() -> int:
                 "Select/class3d_first_exhaustive/particles.star",
                 job_options(360, 256),
             )
-            print(compare(case, work, arguments.repeats), flush=True)
+            lines.append(compare(case, work, arguments.repeats))
+            print(lines[-1], flush=True)
         n_micrographs, n_particles = (4, 100) if arguments.small else (12, 200)
         folder = work / "simulated"
         simulate(folder, n_micrographs, 4096, n_particles)
@@ -191,7 +216,12 @@ def main() -> int:
                 "particles.star",
                 job_options(box, size),
             )
-            print(compare(case, work, arguments.repeats), flush=True)
+            lines.append(compare(case, work, arguments.repeats))
+            print(lines[-1], flush=True)
+    text = "\n".join(["# Time of extraction", "", *where, "", *lines])
+    print(f"\n{text}")
+    if arguments.o:
+        arguments.o.write_text(text + "\n", encoding="utf-8")
     return 0
 
 
