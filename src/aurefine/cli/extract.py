@@ -5,9 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from aurefine.cli.main import program_version
-from aurefine.cli.parser import build_parser, given_values, notes_of
-from aurefine.cli.start import one_blas_thread
+from aurefine.cli.start import command_values, one_blas_thread
 from aurefine.jobs.extract_table import EXTRACT_OPTIONS
 from aurefine.parallel.comm import SERIAL, find_communicator, launched_place
 
@@ -19,16 +17,9 @@ of refined particles. Takes the options of relion_preprocess; - may replace _ in
 
 def run(argv: Sequence[str]) -> int:
     """Run *Particle extraction* with a command line and return the exit code."""
-    if "--version" in argv:
-        sys.stdout.write(f"aurefine extract {program_version()}\n")
+    values = command_values(argv, "extract", EXTRACT_OPTIONS, _DESCRIPTION)
+    if values is None:
         return 0
-    parser = build_parser(EXTRACT_OPTIONS, "aurefine extract", _DESCRIPTION)
-    if not argv:
-        sys.stdout.write(parser.format_help())
-        return 0
-    values = given_values(parser.parse_args(argv))
-    for note in notes_of(EXTRACT_OPTIONS, values):
-        sys.stdout.write(f" Note: {note}\n")
     communicator = find_communicator()
     if communicator is None:
         rank, size = launched_place()

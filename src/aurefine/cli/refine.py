@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
-from aurefine.cli.main import program_version
-from aurefine.cli.parser import build_parser, given_values
+from aurefine.cli.start import command_values
 from aurefine.jobs.refine_options import REFINE_OPTIONS
 
 __all__ = ["run"]
@@ -18,14 +16,9 @@ them, and - may replace _ in every option."""
 
 def run(argv: Sequence[str]) -> int:
     """Run *3D auto-refine* with a command line and return the exit code."""
-    if "--version" in argv:
-        sys.stdout.write(f"aurefine refine {program_version()}\n")
+    values = command_values(argv, "refine", REFINE_OPTIONS, _DESCRIPTION, prints_notes=False)
+    if values is None:
         return 0
-    parser = build_parser(REFINE_OPTIONS, "aurefine refine", _DESCRIPTION)
-    if not argv:
-        sys.stdout.write(parser.format_help())
-        return 0
-    values = given_values(parser.parse_args(argv))
 
     from aurefine.jobs.refine3d import run_job  # slow to import: not needed for --help
 

@@ -1,12 +1,18 @@
-"""Quick start of commands that are over in a second."""
+"""How every command starts: version, help, options, notes; and quickly."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-__all__ = ["one_blas_thread"]
+from aurefine.cli.main import program_version
+from aurefine.cli.parser import build_parser, given_values, notes_of
+from aurefine.jobs.options import Option
+
+__all__ = ["command_values", "one_blas_thread"]
 
 _VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 
@@ -25,3 +31,48 @@ def one_blas_thread() -> Iterator[None]:
     finally:
         for name in added:
             del os.environ[name]
+
+
+def command_values(
+    argv: Sequence[str],
+    command: str,
+    options: Sequence[Option],
+    description: str,
+    *,
+    prints_notes: bool = True,
+) -> dict[str, Any] | None:
+    """Parse a command line, or answer it if it asks for the version or for help.
+
+    Parameters
+    ----------
+    argv : sequence of str
+        Without the name of the command.
+    command : str
+        Name of the command, e.g. ``mask``.
+    options : sequence of Option
+    description : str
+    prints_notes : bool
+        Whether notes on accepted options that do nothing are printed here.
+
+    Returns
+    -------
+    dict or None
+        What stood on the command line by option name; None if the answer was printed.
+
+    Raises
+    ------
+    OptionError
+        If an option is unknown, refused or has a value that makes no sense.
+    """
+    if "--version" in argv:
+        sys.stdout.write(f"aurefine {command} {program_version()}\n")
+        return None
+    parser = build_parser(options, f"aurefine {command}", description)
+    if not argv:
+        sys.stdout.write(parser.format_help())
+        return None
+    values = given_values(parser.parse_args(argv))
+    if prints_notes:
+        for note in notes_of(options, values):
+            sys.stdout.write(f" Note: {note}\n")
+    return values
