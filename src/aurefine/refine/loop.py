@@ -95,10 +95,7 @@ def _iterate(
     )
     uses_correlation = options.always_cc or (options.firstiter_cc and controller.iteration == 1)
     with stopwatch("projectors"):
-        projectors = tuple(
-            _projector(model.map, state.pixel_size, controller, options, pool)
-            for model in state.models
-        )
+        projector = _projector(state.models[0].map, state.pixel_size, controller, options, pool)
     orders = tuple(_processing_order(state, particles, half) for half in (1, 2))
     coarse_step = angular_step(state.sampling.order)
     orientability = state.models[0].orientability
@@ -110,7 +107,7 @@ def _iterate(
                 particles,
                 state.poses,
                 state.models[0],
-                projectors[0],
+                projector,
                 _plan(state, state.sampling, controller, coarse_step, data, uses_correlation),
                 state.random_seed,
                 pool,
@@ -130,8 +127,13 @@ def _iterate(
     plan = _plan(state, state.sampling, controller, coarse_step, data, uses_correlation)
     controller = replace(controller, coarse_size=_coarse_size(plan))
     observer.expectation_started(controller, plan, particles.n_particles)
-    results = tuple(
-        expectation(
+    results: list[HalfResult] = []
+    for half, order, model in zip((1, 2), orders, state.models, strict=True):
+        if half == 2:  # the padded references are never in memory together
+            del projector
+            with stopwatch("projectors"):
+                projector = _projector(model.map, state.pixel_size, controller, options, pool)
+        result = expectation(
             half,
             order,
             particles,
@@ -144,17 +146,23 @@ def _iterate(
             stopwatch,
             observer.particles_done,
         )
-        for half, order, model, projector in zip(
-            (1, 2), orders, state.models, projectors, strict=True
-        )
-    )
-    del projectors
+        results.append(result)
+    del projector
     poses = _new_poses(state.poses, results)
     with stopwatch("symmetrising"):
         for result in results:
             symmetrise(result.sums, plan.group, pool)
     return maximise(
-        state, controller, plan, results, poses, orientability, data, pool, observer, stopwatch
+        state,
+        controller,
+        plan,
+        results,
+        poses,
+        orientability,
+        data,
+        pool,
+        observer,
+        stopwatch,
     )
 
 
@@ -240,7 +248,7 @@ def _with_sampling(
     )
 
 
-def _new_poses(poses: Poses, results: tuple[HalfResult, ...]) -> Poses:
+def _new_poses(poses: Poses, results: list[HalfResult]) -> Poses:
     """Put the results of both halves in the order of the table."""
     columns: dict[str, Any] = {name: np.copy(getattr(poses, name)) for name in _POSE_COLUMNS}
     for result in results:

@@ -59,7 +59,7 @@ def maximise(
     state: RefinementState,
     controller: ControllerState,
     plan: IterationPlan,
-    results: tuple[HalfResult, ...],
+    results: list[HalfResult],
     poses: Poses,
     orientability: Float,
     data: RefinementInput,
