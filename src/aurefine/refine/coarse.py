@@ -28,6 +28,7 @@ __all__ = [
     "join_firsts",
     "make_coarse_table",
     "offset_log_priors",
+    "reference_factor",
     "score_weights",
 ]
 
@@ -123,6 +124,13 @@ def _extract(
     slice_norms(slices, norms)
 
 
+def reference_factor(batch: PreparedBatch, plan: IterationPlan, geometry: ImageGeometry) -> Float32:
+    """What multiplies a slice before it is compared, shape (n_particles, n_pixels)."""
+    if plan.reference_has_ctf:
+        return batch.transfer
+    return np.broadcast_to(geometry.valid, batch.transfer.shape)
+
+
 def score_weights(
     batch: PreparedBatch, noise_group: IntArray, plan: IterationPlan, geometry: ImageGeometry
 ) -> tuple[Float32, Float32]:
@@ -134,10 +142,7 @@ def score_weights(
     -------
     cross_weights, norm_weights : ndarray, shape (n_particles, n_pixels), float32
     """
-    if plan.reference_has_ctf:
-        transfer = batch.transfer
-    else:
-        transfer = np.broadcast_to(geometry.valid, batch.transfer.shape)
+    transfer = reference_factor(batch, plan, geometry)
     if plan.use_correlation:
         weight = np.broadcast_to(geometry.pixels.multiplicity, transfer.shape)
     else:

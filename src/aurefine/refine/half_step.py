@@ -114,11 +114,7 @@ class HalfStep:
         with self.stopwatch("coarse scoring"):
             pairs = self._coarse(batch, cross_weights, norm_weights, offset_priors)
         image_norms = np.sqrt(np.maximum(batch.window_power, 1e-30))
-        model_transfer = (
-            batch.transfer
-            if plan.reference_has_ctf
-            else np.broadcast_to(geometry.valid, batch.transfer.shape)
-        )
+        model_transfer = coarse.reference_factor(batch, plan, geometry)
         results = []
         for a, b in _particle_ranges(pairs.first, int(plan.options.memory_budget * _GIB / 4)):
             with self.stopwatch("fine scoring"):
