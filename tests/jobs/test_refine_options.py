@@ -176,7 +176,11 @@ def test_a_continued_run_keeps_what_is_stored():
         stored, particle_diameter=180.0, n_threads=2, auto_ignore_angles=True, norm=False
     )
     assert options == expected
-    assert [line.split()[1] for line in ignored_when_continuing(values)] == ["--sym"]
+    names = RunSettings(output_root="run", particles="p.star")
+    lines = ignored_when_continuing(values, stored, names)
+    assert [line.split()[1] for line in lines] == ["--sym"]
+    same = {"symmetry": stored.symmetry.lower(), "particles": "p.star", "ctf": stored.ctf}
+    assert ignored_when_continuing(same, stored, names) == []
 
 
 def test_a_continued_run_keeps_the_mask():

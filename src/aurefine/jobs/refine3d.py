@@ -7,21 +7,18 @@ import os
 import shlex
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from aurefine import __version__
 from aurefine.errors import OutputError
 from aurefine.geometry.symmetry import point_group
-from aurefine.io import ParticleTable
 from aurefine.jobs.job_control import run_controlled
 from aurefine.jobs.options import notes_of
-from aurefine.jobs.refine_files import particle_columns, read_checkpoint
 from aurefine.jobs.refine_history import History
 from aurefine.jobs.refine_input import (
     Inputs,
@@ -32,6 +29,7 @@ from aurefine.jobs.refine_input import (
     load_inputs,
 )
 from aurefine.jobs.refine_job import RefineJob
+from aurefine.jobs.refine_newest import Start, find_start, remove_leftovers
 from aurefine.jobs.refine_options import (
     REFINE_OPTIONS,
     RunSettings,
@@ -42,6 +40,7 @@ from aurefine.jobs.refine_options import (
     to_run_settings,
 )
 from aurefine.jobs.refine_reference import load_mask, load_references, symmetry_correlation
+from aurefine.jobs.refine_result import RefinementResult, finished_result, result_of
 from aurefine.jobs.run_log import RunLog
 from aurefine.jobs.stopping import unwrapped_stop
 from aurefine.parallel.pool import WorkerPool
@@ -52,49 +51,7 @@ from aurefine.refine.state import Poses, RefinementState
 
 __all__ = ["RefinementResult", "refine", "run_job"]
 
-Float = npt.NDArray[np.float64]
-Float32 = npt.NDArray[np.float32]
-
 _SYMMETRY_WARNING = 0.7  # correlation below which a reference does not look symmetric
-
-
-@dataclass(frozen=True, slots=True)
-class RefinementResult:
-    """What a refinement found.
-
-    Attributes
-    ----------
-    map : ndarray, shape (n, n, n), float32
-        Final map of all particles; of half 1 if the run ended before it converged.
-    half_maps : tuple of ndarray, shape (n, n, n), float32
-        Unfiltered half maps; empty if the run ended before it converged.
-    pixel_size : float
-        Å.
-    fsc : ndarray, shape (n // 2 + 1,)
-        Gold-standard FSC; shell k is at n * pixel_size / k Å.
-    resolution : float
-        Å; where the gold-standard FSC falls below 0.143 if the run converged, else below 0.5.
-    particles : DataFrame
-        The particle table with the final poses, RELION's labels as columns.
-    history : DataFrame
-        One row per iteration: resolution, accuracy, changes, sampling, Pmax, seconds, memory.
-        A continued run takes the earlier rows from their files, without seconds and memory.
-    fsc_history : ndarray, shape (n_iterations, n // 2 + 1)
-    has_converged : bool
-    output_root : str
-        Root name of the files, e.g. ``Refine3D/job012/run``.
-    """
-
-    map: Float32
-    half_maps: tuple[Float32, ...]
-    pixel_size: float
-    fsc: Float
-    resolution: float
-    particles: pd.DataFrame
-    history: pd.DataFrame
-    fsc_history: Float
-    has_converged: bool
-    output_root: str
 
 
 def run_job(values: Mapping[str, Any]) -> int:
@@ -158,12 +115,14 @@ def refine(
 
 def _run(values: Mapping[str, Any]) -> RefinementResult:
     start = time.perf_counter()
-    is_continued = bool(values.get("continue_from"))
-    stored: tuple[RefinementState, RefineOptions, RunSettings, ParticleTable] | None = None
-    if is_continued:
-        stored = read_checkpoint(str(values["continue_from"]))
-        options = continued_options(stored[1], values)
-        settings = continued_settings(stored[2], values)
+    found = find_start(values)
+    values, stored = found.values, found.checkpoint
+    if found.is_finished:
+        _log_finished(found)
+        return finished_result(str(values["output"]))
+    if stored is not None:
+        options = continued_options(stored.options, values)
+        settings = continued_settings(stored.settings, values)
     else:
         options = to_refine_options(values)
         settings = to_run_settings(values)
@@ -173,21 +132,25 @@ def _run(values: Mapping[str, Any]) -> RefinementResult:
     with log, unwrapped_stop():
         log.write(f" aurefine version: {__version__}")
         notes = notes_of(REFINE_OPTIONS, values)
-        notes += ignored_when_continuing(values) if is_continued else []
-        log.write(f" Note: {note}" for note in notes)
+        if stored is not None:
+            notes += ignored_when_continuing(values, stored.options, stored.settings)
+        log.write(f" Note: {note}" for note in (*notes, *found.notes))
+        for warning in found.warnings:
+            log.warn(warning)
+        remove_leftovers(settings.output_root)
         with WorkerPool(options.n_threads) as pool:
             if stored is None:
                 seed = options.random_seed if options.random_seed >= 0 else int(time.time())
                 inputs = load_inputs(settings.particles, options, seed, log.warn)
             else:
-                table, seed = stored[3], stored[0].random_seed
+                table, seed = stored.table, stored.state.random_seed
                 root = image_root(table, settings.particles, log.warn)
                 inputs = inputs_from_table(table, root, options, seed, log.warn)
             mask = load_mask(settings.solvent_mask, inputs.box_size, inputs.pixel_size, log.warn)
             if stored is None:
                 state = _first_state(inputs, options, settings, seed, pool, log)
             else:
-                state = replace(stored[0], poses=_reordered(stored[0].poses, inputs.order))
+                state = replace(stored.state, poses=_reordered(stored.state.poses, inputs.order))
             if state.controller.iteration >= options.auto_iter_max:
                 log.warn(
                     f"iteration {state.controller.iteration} is the last one that --auto_iter_max "
@@ -201,19 +164,14 @@ def _run(values: Mapping[str, Any]) -> RefinementResult:
                 final = run_refinement(state, data, pool, job)
         _write_plots(final, job.history, options, settings, log)
         log.write(f" Time: {time.perf_counter() - start:.1f} s")
-    model = final.models[0]
-    return RefinementResult(
-        map=model.map,
-        half_maps=final.unfiltered_maps,
-        pixel_size=final.pixel_size,
-        fsc=model.fsc,
-        resolution=1 / final.controller.current_frequency,
-        particles=particle_columns(final, inputs.table),
-        history=job.history.frame(),
-        fsc_history=job.history.fsc(),
-        has_converged=final.controller.has_converged,
-        output_root=settings.output_root,
-    )
+    return result_of(final, inputs.table, job.history, settings.output_root)
+
+
+def _log_finished(found: Start) -> None:
+    """Say that there is nothing to do."""
+    directory = Path(str(found.values["output"])).parent
+    with RunLog(directory, verbosity=int(found.values.get("verbosity", 1))) as log:
+        log.write(f" Note: {note}: there is nothing to do" for note in found.notes)
 
 
 @contextlib.contextmanager

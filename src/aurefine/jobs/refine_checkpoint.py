@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from aurefine.errors import StarError
+from aurefine.errors import AurefineError, StarError
 from aurefine.io import (
     ParticleTable,
     StarFile,
@@ -17,6 +17,7 @@ from aurefine.io import (
     read_particles,
     read_star,
 )
+from aurefine.jobs.refine_checksums import text_checksum
 from aurefine.jobs.refine_optimiser import END_LABEL, EXACT_BLOCK, OUR_MARK
 from aurefine.jobs.refine_options import RunSettings
 from aurefine.jobs.refine_restored import (
@@ -33,31 +34,34 @@ from aurefine.jobs.refine_restored import (
 from aurefine.refine.options import RefineOptions
 from aurefine.refine.state import HalfModel, Poses, RefinementState
 
-__all__ = ["read_checkpoint"]
+__all__ = ["Checkpoint", "exact_block", "read_checkpoint"]
 
 Float = npt.NDArray[np.float64]
 
 
-def read_checkpoint(
-    optimiser_path: str,
-) -> tuple[RefinementState, RefineOptions, RunSettings, ParticleTable]:
+class Checkpoint(NamedTuple):
+    """Everything that a continued run needs."""
+
+    state: RefinementState
+    options: RefineOptions
+    settings: RunSettings
+    table: ParticleTable
+
+
+def read_checkpoint(optimiser_path: str) -> Checkpoint:
     """Read everything that a continued run needs.
 
     Parameters
     ----------
     optimiser_path : str
         ``run_it0NN_optimiser.star`` of aurefine or of RELION 3.1 to 5. The files that it names
-        are looked for from the working directory, then beside it.
+        are looked for beside it, then from the working directory.
 
     Returns
     -------
-    state : RefinementState
-        Bit for bit what `quantise` made of the state that was written (`times` excepted).
-    options : RefineOptions
-        For files of RELION, options that they do not hold have their defaults.
-    settings : RunSettings
-    table : ParticleTable
-        The data file.
+    Checkpoint
+        Its state is bit for bit what `quantise` made of the state that was written (`times`
+        excepted). For files of RELION, options that they do not hold have their defaults.
 
     Raises
     ------
@@ -66,11 +70,21 @@ def read_checkpoint(
     StarError, MrcError
         If a file is missing, damaged, or does not belong to the others.
     """
+    try:
+        return _read(optimiser_path)
+    except AurefineError:
+        raise
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise StarError(
+            f"{optimiser_path}: it or a file that it names is damaged: {error}. {REMEDY}"
+        ) from None
+
+
+def _read(optimiser_path: str) -> Checkpoint:
     star = read_star(optimiser_path)
     general = value_block(star, "optimiser_general")
     refuse_finished(general)
-    exact = star.values(EXACT_BLOCK) if EXACT_BLOCK in star else {}
-    _refuse_cut_off(optimiser_path, exact)
+    exact = _checked_block(star)
 
     data_path = _find(general, "rlnExperimentalDataStarFile")
     table = read_particles(data_path)
@@ -109,15 +123,34 @@ def read_checkpoint(
     )
     _check_particles(state, table)
     options = read_options(general, model_general, sampling_general, state, exact)
-    return state, options, read_settings(general, data_path, exact), table
+    run_settings = read_settings(general, data_path, exact)
+    return Checkpoint(state, options, run_settings, table)
 
 
-def _refuse_cut_off(path: str, exact: dict[str, Any]) -> None:
-    """Raise StarError if a file of ours does not reach its end."""
+def exact_block(optimiser_path: str) -> dict[str, Any]:
+    """Return our own block of an optimiser file; empty for files of RELION.
+
+    Raises
+    ------
+    StarError
+        If the file does not reach its end, or if the block was changed since it was written.
+    """
+    return _checked_block(read_star(optimiser_path))
+
+
+def _checked_block(star: StarFile) -> dict[str, Any]:
+    path = star.path
+    exact = star.values(EXACT_BLOCK) if EXACT_BLOCK in star else {}
     with open(path, encoding="utf-8", errors="replace") as stream:
         is_ours = OUR_MARK in stream.readline()
     if is_ours and END_LABEL not in exact:
         raise StarError(f"{path}: the file has no end. {REMEDY}")
+    others = {label: value for label, value in exact.items() if label != END_LABEL}
+    if END_LABEL in exact and exact[END_LABEL] != text_checksum(others):
+        raise StarError(
+            f"{path}: data_{EXACT_BLOCK}: this block is damaged: its checksum differs. {REMEDY}"
+        )
+    return exact
 
 
 def _find(general: ValueBlock, label: str) -> str:
@@ -127,12 +160,12 @@ def _find(general: ValueBlock, label: str) -> str:
 
 def _find_beside(name: str, path: str) -> str:
     beside = Path(path).parent / Path(name).name
-    for candidate in (Path(name), beside):
+    for candidate in (beside, Path(name)):
         if candidate.is_file():
             return str(candidate)
     raise StarError(
-        f"{path}: names the file '{name}', which does not exist, neither from the working "
-        f"directory nor beside it. {REMEDY}"
+        f"{path}: names the file '{name}', which does not exist, neither beside it nor "
+        f"from the working directory. {REMEDY}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from aurefine.io import ParticleTable, write_map, write_particles, write_star, w
 from aurefine.jobs.refine_bild import orientation_scene
 from aurefine.jobs.refine_blocks import model_blocks, sampling_blocks
 from aurefine.jobs.refine_checkpoint import read_checkpoint
+from aurefine.jobs.refine_checksums import file_checksums, text_checksum
 from aurefine.jobs.refine_names import FileNames
 from aurefine.jobs.refine_optimiser import (
     END_LABEL,
     EXACT_BLOCK,
     OUR_MARK,
+    WRITTEN_LABEL,
     exact_values,
     optimiser_general,
 )
@@ -188,8 +191,10 @@ def _write_optimiser(
         **exact_values("sampling", state.sampling),
         **exact_values("options", options),
         **exact_values("settings", settings),
-        END_LABEL: "1",
+        WRITTEN_LABEL: repr(time.time()),
+        **file_checksums(names.results(has_unfiltered=bool(state.unfiltered_maps))),
     }
+    exact[END_LABEL] = text_checksum(exact)
     write_star(
         names.optimiser,
         {

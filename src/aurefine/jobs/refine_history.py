@@ -66,18 +66,25 @@ class History:
         root, _, rest = optimiser.rpartition("_it")
         last = rest.removesuffix("_optimiser.star")
         for iteration in range(1, int(last) + 1 if last.isdigit() else 1):
-            with contextlib.suppress(StarError, KeyError):
-                self._restore_one(FileNames(root, iteration))
+            self.restore_one(FileNames(root, iteration))
 
-    def _restore_one(self, names: FileNames) -> None:
+    def restore_one(self, names: FileNames) -> bool:
+        """Remember one iteration from its files, and return whether they could be read."""
+        with contextlib.suppress(StarError, KeyError):
+            self._read(names)
+            return True
+        return False
+
+    def _read(self, names: FileNames) -> None:
         optimiser = read_star(names.optimiser).values("optimiser_general")
-        star = read_star(names.model(1), only=["model_general", "model_class_1"])
+        half = None if names.iteration is None else 1
+        star = read_star(names.model(half), only=["model_general", "model_class_1"])
         model = star.values("model_general")
         fsc = star.table("model_class_1")["rlnGoldStandardFsc"].to_numpy(np.float64)
         sampling = read_star(names.sampling, only=["sampling_general"]).values("sampling_general")
         children = 2 ** int(optimiser["rlnAdaptiveOversampleOrder"])
         row = {
-            "iteration": names.iteration,
+            "iteration": len(self._rows) + 1 if names.iteration is None else names.iteration,
             "resolution": float(model["rlnCurrentResolution"]),
             "fsc_resolution": _fsc_resolution(fsc, float(model["rlnPixelSize"])),
             "current_size": int(model["rlnCurrentImageSize"]),

@@ -160,13 +160,9 @@ def _complete_or_nothing(names: FileNames) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        halves = (None,) if names.iteration is None else (1, 2)
-        per_half = (names.model, names.map, names.orientations)
-        paths = [names.optimiser, names.data, names.sampling]
-        paths += [name(half) for name in per_half for half in halves]
-        paths += [names.unfiltered_map(half) for half in (1, 2)]
-        for path in paths:
-            Path(path).unlink(missing_ok=True)
+        for path in (names.optimiser, *names.results(has_unfiltered=True)):
+            with contextlib.suppress(OSError):  # e.g. a folder that has become read-only
+                Path(path).unlink(missing_ok=True)
         raise
 
 

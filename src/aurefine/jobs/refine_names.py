@@ -53,5 +53,13 @@ class FileNames:
         """Return the name of the picture of the orientation distribution."""
         return f"{self._of(half)}_class001_angdist.bild"
 
+    def results(self, *, has_unfiltered: bool) -> list[str]:
+        """Return the names of all files but the optimiser file."""
+        halves = (None,) if self.iteration is None else (1, 2)
+        per_half = (self.model, self.map, self.orientations)
+        names = [self.data, self.sampling]
+        names += [name(half) for half in halves for name in per_half]
+        return names + [self.unfiltered_map(half) for half in (1, 2) if has_unfiltered]
+
     def _of(self, half: int | None) -> str:
         return self.stem if half is None else f"{self.stem}_half{half}"

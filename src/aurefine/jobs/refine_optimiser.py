@@ -16,13 +16,15 @@ __all__ = [
     "END_LABEL",
     "EXACT_BLOCK",
     "OUR_MARK",
+    "WRITTEN_LABEL",
     "exact_values",
     "optimiser_general",
     "read_exact",
 ]
 
 EXACT_BLOCK = "aurefine"  # other programs ask for the blocks they know and skip this one
-END_LABEL = "aurefine_end"  # last label of the file
+END_LABEL = "aurefine_end"  # last label of the file, the checksum of the block
+WRITTEN_LABEL = "aurefine_written"  # seconds since 1970
 OUR_MARK = "written by aurefine"  # in the first line
 
 Record = TypeVar("Record")

@@ -197,14 +197,38 @@ def continued_settings(stored: RunSettings, values: Mapping[str, Any]) -> RunSet
     )
 
 
-def ignored_when_continuing(values: Mapping[str, Any]) -> list[str]:
-    """Return one line for each given option that a continued run does not follow."""
+def ignored_when_continuing(
+    values: Mapping[str, Any], options: RefineOptions, settings: RunSettings
+) -> list[str]:
+    """Return one line for each given option that a continued run does not follow.
+
+    Parameters
+    ----------
+    values : mapping of str to value
+        Only what the user gave.
+    options, settings
+        Stored ones; what is given as it is stored is not mentioned.
+    """
     known = _MAY_CHANGE | _MAY_SWITCH_ON | _OF_THIS_RUN | _NOT_OF_THE_ALGORITHM
     return [
         f"option {option.flag} is not followed with --continue: the stored value is kept"
         for option in REFINE_OPTIONS
-        if option.status == "used" and option.name in values and option.name not in known
+        if option.status == "used"
+        and option.name in values
+        and option.name not in known
+        and not _is_stored(option.name, values[option.name], options, settings)
     ]
+
+
+def _is_stored(name: str, value: Any, options: RefineOptions, settings: RunSettings) -> bool:
+    """Whether an option was given as it is stored."""
+    for record in (options, settings):
+        if hasattr(record, name):
+            stored = getattr(record, name)
+            if isinstance(stored, str):
+                return stored.upper() == str(value).upper()
+            return bool(stored == value)
+    return False
 
 
 def _complete(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,8 @@ _INPUT = (
     Option(
         name="continue_from", flag="--continue", aliases=("--continue_from",), kind="path",
         tab="Input", label="Continue from here", default="", job_variable="fn_cont",
-        help="Optimiser file (*_it*_optimiser.star) of the iteration to go on from.",
+        help="Optimiser file (*_it*_optimiser.star) of the iteration to go on from; or auto for "
+        "the newest complete iteration of the run of --o (a new run if there is none).",
     ),
     Option(
         name="auto_refine", flag="--auto_refine", kind="bool", default=True, tab="Input",
