@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,21 @@ def relion_mpi(processes: int) -> list[str]:
     return ["mpirun", "--oversubscribe", "-n", str(processes), "relion_refine_mpi"]
 
 
+@dataclass(frozen=True)
+class Usage:
+    """What a job used, the processes that it started included."""
+
+    wall: float  # s
+    cpu: float  # s, user and system
+    memory: int  # bytes, the largest resident set of one process
+
+
 def run_job(command: list[str], options: list[str], folder: Path, root: Path) -> float:
+    """Run a refinement and return its wall time in seconds; see `measured_job`."""
+    return measured_job(command, options, folder, root).wall
+
+
+def measured_job(command: list[str], options: list[str], folder: Path, root: Path) -> Usage:
     """Run a refinement in the folder of its data; its output goes to run.out and run.err.
 
     Parameters
@@ -47,8 +62,8 @@ def run_job(command: list[str], options: list[str], folder: Path, root: Path) ->
 
     Returns
     -------
-    seconds : float
-        Wall time of the whole command.
+    Usage
+        Of the whole command.
     """
     root.parent.mkdir(parents=True, exist_ok=True)
     environment = dict(os.environ)
@@ -59,12 +74,13 @@ def run_job(command: list[str], options: list[str], folder: Path, root: Path) ->
     out, err = root.parent / "run.out", root.parent / "run.err"
     start = time.perf_counter()
     with out.open("w") as stdout, err.open("w") as stderr:
-        done = subprocess.run(
-            full, cwd=folder, stdout=stdout, stderr=stderr, env=environment, check=False
-        )
-    if done.returncode:
+        started = subprocess.Popen(full, cwd=folder, stdout=stdout, stderr=stderr, env=environment)
+        _, status, used = os.wait4(started.pid, 0)
+    wall = time.perf_counter() - start
+    started.returncode = os.waitstatus_to_exitcode(status)
+    if started.returncode:
         raise SystemExit(f"{shlex.join(full)} failed:\n{out.read_text()[-2000:]}{err.read_text()}")
-    return time.perf_counter() - start
+    return Usage(wall=wall, cpu=used.ru_utime + used.ru_stime, memory=used.ru_maxrss * 1024)
 
 
 def crossing(fsc: npt.NDArray[np.floating], threshold: float, extent: float) -> float:
