@@ -72,9 +72,7 @@ CASES = (
     Case("d3_plate", "D3", "synthetic_d3", "phase plate", PHASE_PLATE, snr=0.12),
     Case("d3_views", "D3", "synthetic_d3", "preferred views", PREFERRED, snr=0.12),
     Case("d7_sizes", "D7", "", "two pixel sizes and boxes", TWO_SIZES, snr=0.03),
-    Case(
-        "d7_views", "D7", "", "preferred views, three optics groups", PREFERRED + SEVERAL, snr=0.03
-    ),
+    Case("d7_views", "D7", "", "views, three optics groups", PREFERRED + SEVERAL, snr=0.03),
     Case("t_groups", "T", "", "three optics groups", SEVERAL),
     Case("t_astig", "T", "", "astigmatic, preferred views", ASTIGMATIC + PREFERRED),
     Case("o_tilt", "O", "apoferritin_o", "beam tilt", BEAM_TILT),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from aurefine.errors import ImageError
 from aurefine.io import stacks
 from aurefine.io.mrc import read_map, to_float16, write_map
-from aurefine.io.stacks import ParticleImages, split_image_name
+from aurefine.io.stacks import ParticleImages, find_stack, split_image_name
 
 
 @pytest.fixture(scope="module")
@@ -185,3 +185,19 @@ def test_taking_rows_keeps_names_and_images_together(project):
     assert taken.names == tuple(names[row] for row in rows)
     assert len(taken.box_sizes) == 3
     assert np.array_equal(taken.read(range(3)), images[rows])
+
+
+@pytest.mark.parametrize(
+    "name", ["J9/m_p.mrc", ">J9/m_p.mrc", ">J9/001234567890_m_p.mrc", "J9/001234567890_m_p.mrc"]
+)
+def test_converted_names_of_stacks_are_found(tmp_path, name):
+    (tmp_path / "J9").mkdir()
+    (tmp_path / "J9" / "m_p.mrc").touch()
+    assert find_stack(name, tmp_path) == tmp_path / "J9" / "m_p.mrc"
+
+
+def test_a_stack_is_taken_as_it_is_named_first(tmp_path):
+    for name in ("123456_m.mrcs", "m.mrcs"):
+        (tmp_path / name).touch()
+    assert find_stack("123456_m.mrcs", tmp_path) == tmp_path / "123456_m.mrcs"
+    assert find_stack("missing.mrcs", tmp_path) == tmp_path / "missing.mrcs"

@@ -122,3 +122,26 @@ def test_a_run_from_another_folder_finds_the_images(
     assert f"images are read relative to {project}" in capsys.readouterr().err
     found, _ = read_map(f"job/run_it{N_ITERATIONS:03d}_half1_class001.mrc")
     assert difference(found, expected[0]) == 0
+
+
+def test_particles_converted_from_cryosparc(copy, result, expected):
+    """Marked paths with unique numbers, stacks named .mrc, offsets in pixels, odd columns."""
+    table = read_particles("particles.star")
+    (copy / "J9").mkdir()
+    stack = bytearray((copy / "particles.mrcs").read_bytes())
+    stack[88:92] = bytes(4)  # space group of images
+    (copy / "J9" / "mic_particles.mrc").write_bytes(stack)
+    numbers = table.particles["rlnImageName"].str.partition("@")[0]
+    rows = table.particles.assign(
+        rlnImageName=numbers.str.lstrip("0") + "@>J9/008514302198876543210_mic_particles.mrc",
+        rlnOriginX=table.particles.get("rlnOriginXAngst", pd.Series(0.0, numbers.index)) / 7.08,
+        rlnOriginY=table.particles.get("rlnOriginYAngst", pd.Series(0.0, numbers.index)) / 7.08,
+        csUid=[f"uid{i}" for i in range(len(numbers))],
+    ).drop(columns=["rlnOriginXAngst", "rlnOriginYAngst"], errors="ignore")
+    rows = rows[sorted(rows.columns, reverse=True)]
+    optics = table.optics.drop(columns=["rlnImageDimensionality"], errors="ignore")
+    write_star("cryosparc.star", {"optics": optics, "particles": rows})
+    assert difference(result("cryosparc.star"), expected) < 1e-5
+    written = read_particles(f"job/run_it{N_ITERATIONS:03d}_data.star").particles
+    assert written["rlnImageName"].iloc[0].partition("@")[2].startswith(">J9/0085")
+    assert set(written["csUid"]) == set(rows["csUid"])

@@ -253,6 +253,7 @@ def plan_for():
             particle_diameter=options.particle_diameter,
             use_correlation=False,
             reference_has_ctf=options.ctf,
+            mtf_curves=case.particles.mtf_curves,
         )
 
     return make

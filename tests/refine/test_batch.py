@@ -5,6 +5,7 @@ import pytest
 
 from aurefine.errors import ImageError
 from aurefine.imaging import power_by_ring
+from aurefine.optics.mtf import MtfCurve
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.batch import noise_image, prepare_batch, transfer_function
 from aurefine.refine.pixels import half_plane_rings
@@ -173,3 +174,37 @@ def test_white_noise_image_has_unit_variance():
     assert np.std(images) == pytest.approx(1, rel=0.02)
     ring, _ = half_plane_rings(BOX)
     assert ring.max() == BOX // 2
+
+
+@pytest.mark.parametrize("correlation", [False, True])
+def test_images_are_brought_to_the_mean_mtf(
+    simulate, options, optics_group, plan_for, half_model, pool, correlation
+):
+    """Two groups, one with a detector curve: T = (1 + curve) / 2 for both (spec 1.6)."""
+    groups = (
+        optics_group(mtf_file="detector.star", original_pixel_size=2.0),
+        optics_group(number=2),
+    )
+    case = simulate(4, groups=groups, noise=0.01)
+    curve = MtfCurve(np.array([0.0, 0.5]), np.array([1.0, 0.2]))
+    corrected = replace(
+        case, particles=replace(case.particles, mtf_curves={"detector.star": curve})
+    )
+    found = {}
+    for name, data in (("plain", case), ("corrected", corrected)):
+        plan = replace(plan_for(data, options(), current_size=28), use_correlation=correlation)
+        found[name] = prepare(data, plan, half_model(data), pool)
+    pixels = plan.geometries[0].pixels
+    rings = np.arange(BOX // 2 + 1)
+    mtf = 1 - 1.6 * 2.0 * rings / (BOX * PIXEL)
+    for particle, own in ((0, mtf), (1, np.ones_like(mtf))):
+        gain = (1 + mtf) / 2 / own
+        for name in ("masked", "unmasked"):
+            plain, changed = (getattr(found[key], name)[particle] for key in found)
+            assert np.allclose(changed, plain * gain[pixels.shell], rtol=1e-5, atol=1e-9)
+        power, changed = (found[key].ring_power[particle] for key in found)
+        assert np.allclose(changed, power * gain**2, rtol=1e-6)
+        if correlation:
+            low = found["plain"].window_power[particle] * gain.min() ** 2
+            high = found["plain"].window_power[particle] * gain.max() ** 2
+            assert low < found["corrected"].window_power[particle] < high

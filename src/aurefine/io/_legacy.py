@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from aurefine.errors import ImageError, MrcError, StarError
 from aurefine.io.mrc import read_mrc_header
 from aurefine.io.stacks import split_image_name
 
-__all__ = ["convert_legacy"]
+__all__ = ["convert_legacy", "lengths_in_angstrom"]
 
 _log = logging.getLogger(__name__)
 
@@ -91,9 +92,7 @@ def convert_legacy(
         return optics, rows
 
     optics["rlnImagePixelSize"] = pixel_size
-    for label in _LENGTHS:
-        if label in rows:
-            rows[f"{label}Angst"] = rows.pop(label) * pixel_size.to_numpy()[group]
+    rows = lengths_in_angstrom(rows, pixel_size.to_numpy()[group])
     names = rows["rlnImageName"].iloc[first_rows].tolist()
     sizes = [_image_size(name, path, root) for name in names]
     if None in sizes:
@@ -106,6 +105,20 @@ def convert_legacy(
         optics["rlnImageSize"] = np.array(sizes, dtype=np.int64)
         optics["rlnImageDimensionality"] = np.full(len(sizes), 2, dtype=np.int64)
     return optics, rows
+
+
+def lengths_in_angstrom(rows: pd.DataFrame, pixel_size: npt.NDArray[np.float64]) -> pd.DataFrame:
+    """Replace offsets in pixels by those in Å, unless the table has both.
+
+    Parameters
+    ----------
+    rows : DataFrame
+    pixel_size : ndarray, shape (n_rows,)
+        Å.
+    """
+    old = [name for name in _LENGTHS if name in rows and f"{name}Angst" not in rows]
+    converted = {f"{name}Angst": rows[name] * pixel_size for name in old}
+    return rows.drop(columns=old).assign(**converted) if old else rows
 
 
 def _image_size(name: str, path: str, root: Path) -> int | None:

@@ -47,6 +47,7 @@ class MrcHeader:
     byte_order: Literal["little", "big"]
     pixel_size: float | None  # along x [Å]; None if the header does not say
     data_offset: int  # of the first pixel [bytes]
+    space_group: int  # 0 for images; many programs do not set it
 
     @property
     def is_stack(self) -> bool:
@@ -66,8 +67,8 @@ def read_mrc_header(path: str | os.PathLike[str]) -> MrcHeader:
     Parameters
     ----------
     path : path-like
-        Modes 0, 1, 2, 6, 12 and 101 in either byte order are accepted. Machine stamp, space
-        group, axis order, origin and statistics are ignored, as RELION does.
+        Modes 0, 1, 2, 6, 12 and 101 in either byte order are accepted. Machine stamp, axis
+        order, origin and statistics are ignored, as RELION does.
 
     Returns
     -------
@@ -112,7 +113,7 @@ def _parse_header(name: str, raw: bytes) -> MrcHeader:
     nx, ny, nz, mode = struct.unpack_from(f"{sign}4i", raw)
     (mx,) = struct.unpack_from(f"{sign}i", raw, 28)
     (cell_x,) = struct.unpack_from(f"{sign}f", raw, 40)
-    (n_extended,) = struct.unpack_from(f"{sign}i", raw, 92)
+    space_group, n_extended = struct.unpack_from(f"{sign}2i", raw, 88)
     if mode not in _TYPES:
         found = f" ({_UNSUPPORTED[mode]})" if mode in _UNSUPPORTED else ""
         raise MrcError(
@@ -135,6 +136,7 @@ def _parse_header(name: str, raw: bytes) -> MrcHeader:
         byte_order=order,
         pixel_size=pixel_size if math.isfinite(pixel_size) and pixel_size > 0 else None,
         data_offset=_HEADER_SIZE + n_extended,
+        space_group=space_group,
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from aurefine.errors import StarError
-from aurefine.io._legacy import convert_legacy
+from aurefine.io._legacy import convert_legacy, lengths_in_angstrom
 from aurefine.io.star import StarFile, read_star, write_star
 
 __all__ = [
@@ -151,7 +151,14 @@ def _read(
         _check_rows(star.path, rows, kind)
         optics, rows = convert_legacy(rows, star.path, kind, root)
     optics, rows = _renumber_groups(optics, rows, star.path, kind)
-    return _check_optics(optics, star.path, kind), rows, star.path
+    optics = _check_optics(optics, star.path, kind)
+    if kind == "particles":
+        pixel_size = optics["rlnImagePixelSize"].to_numpy(float)[rows["rlnOpticsGroup"] - 1]
+        in_angstrom = lengths_in_angstrom(rows, pixel_size)
+        if in_angstrom is not rows:
+            _log.warning("%s: offsets in pixels are converted to Å", star.path)
+        rows = in_angstrom
+    return optics, rows, star.path
 
 
 def _legacy_rows(star: StarFile, kind: _Kind) -> pd.DataFrame:

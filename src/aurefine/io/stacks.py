@@ -1,6 +1,7 @@
 """Particle images in any number of stacks, read on demand."""
 
 import os
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -15,11 +16,12 @@ import numpy.typing as npt
 from aurefine.errors import ImageError, MrcError
 from aurefine.io.mrc import MrcHeader, decode_pixels, read_mrc_header
 
-__all__ = ["ParticleImages", "split_image_name"]
+__all__ = ["ParticleImages", "find_stack", "split_image_name"]
 
 _MAX_OPEN = 256  # stacks open at the same time
 _STACK_SUFFIXES = (".mrcs", ".st")
 _IMAGE_SUFFIXES = (".mrc", ".map")
+_UNIQUE_NUMBER = re.compile(r"^\d{6,}_")  # of cryoSPARC, before the name of a micrograph
 
 
 def split_image_name(name: str) -> tuple[int, str]:
@@ -41,6 +43,27 @@ def split_image_name(name: str) -> tuple[int, str]:
             " 000001@stack.mrcs."
         )
     return int(number), path
+
+
+def find_stack(path: str, root: Path) -> Path:
+    """Where a stack lies, also if its name was converted from a cryoSPARC data set.
+
+    cryoSPARC marks paths inside its project by a leading ``>`` and puts the number of the
+    micrograph before the file name (``>J9/extract/0012345_mic_particles.mrc``); conversions keep
+    both, while exported and linked files often lack them.
+
+    Returns
+    -------
+    Path
+        The first that exists of: the name, without ``>``, without the number; else the name.
+    """
+    plain = path.removeprefix(">")
+    folder, _, file = plain.rpartition("/")
+    without_number = _UNIQUE_NUMBER.sub("", file)
+    for name in (path, plain, f"{folder}/{without_number}" if folder else without_number):
+        if (root / name).exists():
+            return root / name
+    return root / path
 
 
 class _OpenStack:
@@ -286,12 +309,10 @@ class ParticleImages:
 
 def _open_header(path: str, is_numbered: bool, root: Path, row: int, name: str) -> MrcHeader:
     place = f"particle row {row + 1} ({name})"
-    if is_numbered and not path.endswith(_STACK_SUFFIXES):
-        raise ImageError(f"{place}: a stack of images must have the extension .mrcs; rename it.")
     if not path.endswith(_STACK_SUFFIXES + _IMAGE_SUFFIXES):
         raise ImageError(f"{place}: expected a file with the extension .mrcs or .mrc.")
     try:
-        header = read_mrc_header(root / path)
+        header = read_mrc_header(find_stack(path, root))
     except MrcError as error:
         raise ImageError(f"{place}: {error}") from error
     if header.nx != header.ny or header.nx % 2:
@@ -299,7 +320,12 @@ def _open_header(path: str, is_numbered: bool, root: Path, row: int, name: str) 
             f"{place}: images of {header.nx} x {header.ny} px; they must be square and of even"
             " size. Extract the particles again with an even box size."
         )
-    if header.nz != 1 and not header.is_stack:
+    if is_numbered and not (header.is_stack or header.space_group == 0):
+        raise ImageError(
+            f"{place}: a stack of images must have the extension .mrcs, or space group 0 in its"
+            f" header, found {header.space_group}; rename it."
+        )
+    if header.nz != 1 and not (header.is_stack or is_numbered):
         raise ImageError(
             f"{place}: a volume of {header.nz} sections, not a 2D image. Stacks of images must"
             " have the extension .mrcs."

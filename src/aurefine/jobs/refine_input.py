@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,11 @@ import pandas as pd
 
 from aurefine.errors import ImageError, OptionError, StarError
 from aurefine.io import ParticleImages, ParticleTable, read_particles
+from aurefine.io.stacks import find_stack
 from aurefine.jobs.refine_files import quantise_table
 from aurefine.optics.ctf import CtfParameters, check_ctf_columns
 from aurefine.optics.groups import OpticsGroup, optics_groups_from_table
+from aurefine.optics.mtf import MtfCurve, read_mtf
 from aurefine.refine.initialise import assign_halves
 from aurefine.refine.options import RefineOptions
 from aurefine.refine.particles import ParticleSet
@@ -122,6 +123,7 @@ def inputs_from_table(
         noise_group=optics_rows,
         half=half,
         prior_offset=_offset_priors(frame),
+        mtf_curves=_mtf_curves(groups, root),
     )
     poses = Poses(
         rot=column("rlnAngleRot", 0.0),
@@ -151,10 +153,10 @@ def image_root(table: ParticleTable, path: str, warn: Warn) -> Path:
         return Path()
     name = str(table.particles["rlnImageName"].iloc[0])
     first = name.rpartition("@")[2]
-    if os.path.exists(first):
+    if find_stack(first, Path()).exists():
         return Path()
     for folder in Path(path).resolve().parents:
-        if (folder / first).exists():
+        if find_stack(first, folder).exists():
             warn(
                 f"{first} is not below the working directory; images are read relative to "
                 f"{folder}. Run from there to make the output usable by other programs"
@@ -211,6 +213,14 @@ def _offset_priors(frame: pd.DataFrame) -> Float | None:
     return frame[labels].to_numpy(float)
 
 
+def _mtf_curves(groups: tuple[OpticsGroup, ...], root: Path) -> dict[str, MtfCurve]:
+    """Read the detector curves, unless all groups share one, which postprocessing corrects."""
+    names = {group.mtf_file for group in groups}
+    if len(names) == 1:
+        return {}
+    return {name: read_mtf(root / name) for name in names if name}
+
+
 def _with_image_sizes(table: ParticleTable, boxes: npt.NDArray[np.int64]) -> ParticleTable:
     """Take a missing rlnImageSize from the image headers."""
     if "rlnImageSize" in table.optics:
@@ -265,12 +275,6 @@ def _check_optics(
                 )
     elif "rlnDefocusU" in frame:
         warn("the particles have CTF parameters, but CTF correction is off; switch it on by --ctf")
-    curves = {group.mtf_file for group in groups}
-    if len(curves) > 1:
-        warn(
-            f"{path}: data_optics: the groups have {len(curves)} different detector curves "
-            "(rlnMtfFileName); their differences are not corrected"
-        )
 
 
 def check_normalisation(

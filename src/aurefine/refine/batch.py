@@ -76,7 +76,8 @@ def prepare_batch(
     transfer = np.empty((n, n_pixels), np.float32)
     power = np.empty((n, box // 2 + 1))
     window_power = np.zeros(n)
-    window = window_index(box, pixels.size) if plan.use_correlation else None
+    window = window_index(box, pixels.size) if plan.use_correlation else np.empty(0, np.int64)
+    window_ring = np.minimum(ring_index(box).ravel()[window], box // 2)
     ring, _ = half_plane_rings(box)
     options = plan.options
     radius = plan.particle_diameter / (2 * geometry.pixel_size)
@@ -115,11 +116,13 @@ def prepare_batch(
         plain = scipy.fft.rfft2(shifted, workers=1).reshape(stop - start, -1)
         soft = scipy.fft.rfft2(masked_images, workers=1).reshape(stop - start, -1)
         ring_power(soft, ring, 1.0 / box**4, power[part])
-        if window is not None:
-            window_power[part] = (np.abs(soft[:, window]) ** 2).sum(axis=1) / box**4
         for group in np.unique(optics[part]):
             chosen = np.flatnonzero(optics[part] == group)
-            factor = geometry.scale[int(group)]
+            factor, gain = geometry.scale[int(group)], geometry.power_gain[int(group)]
+            power[start + chosen] *= gain
+            if plan.use_correlation:
+                stored = np.abs(soft[np.ix_(chosen, window)]) ** 2 * gain[window_ring]
+                window_power[start + chosen] = stored.sum(axis=1) / box**4
             if len(chosen) == stop - start:
                 gather_pixels(plain, pixels.index, factor, unmasked[part])
                 gather_pixels(soft, pixels.index, factor, masked[part])

@@ -208,6 +208,7 @@ def _plan(
         grid=grid_from_angles(sampling.order, state.direction_rot, state.direction_tilt),
         sampling=sampling,
         optics_groups=data.particles.optics_groups,
+        mtf_curves=data.particles.mtf_curves,
         padding=padded_size(state.box_size, options.padding) / state.box_size,
         options=options,
         particle_diameter=state.options_particle_diameter,

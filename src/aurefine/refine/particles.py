@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from aurefine.optics.ctf import CtfParameters
 from aurefine.optics.groups import OpticsGroup
+from aurefine.optics.mtf import MtfCurve
 
 __all__ = ["ImageReader", "ParticleSet"]
 
@@ -36,6 +38,9 @@ class ParticleSet:
     noise_group: IntArray  # (n_particles,), row of sigma2_noise
     half: IntArray  # (n_particles,), 1 or 2
     prior_offset: npt.NDArray[np.float64] | None = None  # (n_particles, 2) Å
+    mtf_curves: Mapping[str, MtfCurve] = field(
+        default_factory=dict
+    )  # by file; empty: no correction
 
     @property
     def n_particles(self) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,7 @@ from aurefine.geometry.directions import DirectionGrid
 from aurefine.geometry.symmetry import PointGroup
 from aurefine.optics.aberrations import antisymmetric_phase
 from aurefine.optics.groups import OpticsGroup
+from aurefine.optics.mtf import MtfCurve, mtf_correction
 from aurefine.refine.options import RefineOptions
 from aurefine.refine.pixels import FourierPixels, fourier_pixels, phase_ramps
 from aurefine.refine.state import SamplingState
@@ -84,7 +87,8 @@ class ImageGeometry:
     model_shell: npt.NDArray[np.int64]  # (box // 2 + 1,)
     frequency_x: Float  # (n_pixels,), 1/Å
     frequency_y: Float
-    scale: dict[int, npt.NDArray[np.complex64]]  # by group: 1/box², centring, aberrations
+    scale: dict[int, npt.NDArray[np.complex64]]  # by group: 1/box², centring, aberrations, MTF
+    power_gain: dict[int, Float]  # by group: (box // 2 + 1,), what the MTF does to the power
     coarse_ramps: tuple[Float32, Float32]  # (n_offsets, n_coarse)
     fine_ramps: tuple[Float32, Float32]  # (n_offsets * n_child_offsets, n_pixels)
 
@@ -135,6 +139,7 @@ def make_plan(
     particle_diameter: float,
     use_correlation: bool,
     reference_has_ctf: bool,
+    mtf_curves: Mapping[str, MtfCurve] = MappingProxyType({}),
 ) -> IterationPlan:
     """Build the tables of one iteration.
 
@@ -146,6 +151,8 @@ def make_plan(
         Angular step that the image size of the first pass is derived from [degrees].
     padding : float
         Effective padding factor of the projector.
+    mtf_curves : mapping
+        Detector curves by file name, if images are to be brought to a common MTF.
     """
     coarse = grids.coarse_offsets(sampling.offset_range, sampling.offset_step)
     shift = sampling.perturbation * sampling.offset_step
@@ -183,7 +190,8 @@ def make_plan(
                 model_shell=model_shells(first, box, pixel_size),
                 frequency_x=pixels.x / extent,
                 frequency_y=pixels.y / extent,
-                scale={row: _pixel_scale(optics_groups[row], pixels) for row in rows},
+                scale={row: _pixel_scale(optics_groups, mtf_curves, row, pixels) for row in rows},
+                power_gain={row: _ring_gain(optics_groups, mtf_curves, row) ** 2 for row in rows},
                 coarse_ramps=phase_ramps(pixels, coarse_searched / first.pixel_size, n_coarse),
                 fine_ramps=phase_ramps(pixels, fine_offsets / first.pixel_size, pixels.n_pixels),
             )
@@ -209,10 +217,27 @@ def make_plan(
     )
 
 
-def _pixel_scale(group: OpticsGroup, pixels: FourierPixels) -> npt.NDArray[np.complex64]:
-    """Factor of each pixel after the FFT: normalisation, centring and odd aberrations."""
+def _pixel_scale(
+    groups: tuple[OpticsGroup, ...],
+    mtf_curves: Mapping[str, MtfCurve],
+    row: int,
+    pixels: FourierPixels,
+) -> npt.NDArray[np.complex64]:
+    """Factor of each pixel after the FFT: normalisation, centring, odd aberrations, detector."""
+    group = groups[row]
     extent = group.box_size * group.pixel_size
     phase = antisymmetric_phase(group, pixels.x / extent, pixels.y / extent)
     scale = pixels.sign / group.box_size**2 * np.exp(-1j * phase)
+    scale *= _ring_gain(groups, mtf_curves, row)[pixels.shell]
     factors: npt.NDArray[np.complex64] = scale.astype(np.complex64)
     return factors
+
+
+def _ring_gain(
+    groups: tuple[OpticsGroup, ...], mtf_curves: Mapping[str, MtfCurve], row: int
+) -> Float:
+    """Factor of each ring of a group's images that brings them to the MTF of all groups."""
+    group = groups[row]
+    rings = np.arange(group.box_size // 2 + 1) / (group.box_size * group.pixel_size)
+    gain = mtf_correction(groups, mtf_curves, row, rings) if mtf_curves else None
+    return np.ones(len(rings)) if gain is None else gain
