@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from aurefine.refine.gridding import _blob_transform, density_compensated_transform
+from aurefine.refine.gridding import _Blob, density_compensated_transform
 from aurefine.refine.sums import empty_sums
 
 
@@ -39,7 +39,8 @@ def test_more_iterations_compensate_better(sums, pool):
     """What becomes even are the weights as the kernel averages them."""
     k = np.fft.fftfreq(32, 1 / 32)
     inner = np.sqrt(k[:, None, None] ** 2 + k[:, None] ** 2 + np.arange(17) ** 2) < 8
-    kernel = _blob_transform(32, len(sums.volume))
+    blob = _Blob(32, len(sums.volume))
+    kernel = np.fft.fftshift(np.stack([blob.plane(z) for z in range(32)]))
     spread = []
     for n in (1, 10):
         found = np.fft.irfftn(density_compensated_transform(sums, 32, np.zeros(9), n, pool))

@@ -187,17 +187,18 @@ def wiener_transform(
     out: Array,
 ) -> None:
     """Divide sums by regularised weights; see `volume.wiener_transform`."""
-    edge, n = len(sums), len(out)
+    edge, n = len(sums), out.shape[1]
     r = _radius(edge)
     ring = np.minimum(np.floor(r / padding).astype(np.int64), len(floor) - 1)
     weight = np.maximum(_regularised(sums, padding, inverse_prior), floor[ring])
     x, y, z = _coordinates(edge)
     keep = (r < radius) & (weight > 0) & (np.abs(y) <= n // 2) & (np.abs(z) <= n // 2)
-    keep &= (y != n // 2) & (z != n // 2) & (x <= n // 2)
+    keep &= (y != n // 2) & (z != n // 2) & (x < out.shape[2])
     keep[:first_plane] = False
     keep[last_plane:] = False
     x, y, z = x[keep], y[keep], z[keep]
-    out[z % n, y % n, x] = _centring(x, y, z) * _complex(sums)[keep] / weight[keep]
+    plane = z + edge // 2 - first_plane
+    out[plane, y % n, x] = _centring(x, y, z) * _complex(sums)[keep] / weight[keep]
 
 
 def crop_transform(

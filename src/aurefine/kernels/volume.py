@@ -170,7 +170,7 @@ def floor_sums(sums, padding, radius, inverse_prior, n_rings):
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def wiener_transform(sums, padding, radius, inverse_prior, floor, first_plane, last_plane, out):
-    """Divide the sums by their regularised weights, in the layout of `rfftn`.
+    """Divide the sums by their regularised weights, in the layout of `rfft2` plane by plane.
 
     Parameters
     ----------
@@ -184,12 +184,13 @@ def wiener_transform(sums, padding, radius, inverse_prior, floor, first_plane, l
         Smallest regularised weight in each ring; the last value holds beyond.
     first_plane, last_plane : int
         Planes of `sums` to convert.
-    out : complex64, shape (n, n, n // 2 + 1)
-        Zero on entry; centred on voxel n / 2 by alternating signs.
+    out : complex64, shape (last_plane - first_plane, n, n_x)
+        Zero on entry; n_x is n // 2 + 1, or less if it exceeds the radius. Centred on voxel n / 2
+        by alternating signs.
     """
     edge = sums.shape[0]
     centre = edge // 2
-    n = out.shape[0]
+    n = out.shape[1]
     half = n // 2
     for iz in range(first_plane, last_plane):
         z = iz - centre
@@ -199,7 +200,7 @@ def wiener_transform(sums, padding, radius, inverse_prior, floor, first_plane, l
             y = iy - centre
             if abs(y) > half or y == half:
                 continue
-            for x in range(min(sums.shape[2], half + 1)):
+            for x in range(min(sums.shape[2], out.shape[2])):
                 r2 = x * x + y * y + z * z
                 if r2 >= radius * radius:
                     continue
@@ -210,7 +211,7 @@ def wiener_transform(sums, padding, radius, inverse_prior, floor, first_plane, l
                 if w <= 0:
                     continue
                 sign = 1.0 if (x + y + z) % 2 == 0 else -1.0
-                out[z % n, y % n, x] = np.complex64(
+                out[iz - first_plane, y % n, x] = np.complex64(
                     complex(sign * sums[iz, iy, x, 0] / w, sign * sums[iz, iy, x, 1] / w)
                 )
 

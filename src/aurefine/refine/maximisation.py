@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,8 @@ __all__ = [
 
 Float = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
+
+_FFT_ROWS = 4  # of the half-way transform that one task takes
 
 
 def symmetrise(sums: HalfSums, group: PointGroup, pool: WorkerPool) -> None:
@@ -184,34 +187,87 @@ def reconstruct(
     ndarray, shape (box, box, box), float32
     """
     size = padded_size(box, options.padding)
-    floor = floor_sums(sums.volume, sums.padding, sums.radius, inverse_prior, r_max) / 1000
+    edge = len(sums.volume)
     if options.iterative_gridding:
         transform = density_compensated_transform(
             sums, size, inverse_prior, options.gridding_iterations, pool
         )
+
+        def plane(z: int) -> npt.NDArray[np.complex64]:
+            values: npt.NDArray[np.complex64] = transform[z % size]
+            return values
+
     else:
-        transform = np.zeros((size, size, size // 2 + 1), np.complex64)
-        edge = len(sums.volume)
-        pool.map(
-            lambda planes: wiener_transform(
+        floor = floor_sums(sums.volume, sums.padding, sums.radius, inverse_prior, r_max) / 1000
+        n_x = min(sums.radius, size // 2) + 1
+
+        def plane(z: int) -> npt.NDArray[np.complex64]:
+            values = np.zeros((size, n_x), np.complex64)
+            iz = z + edge // 2
+            wiener_transform(
                 sums.volume,
                 sums.padding,
                 sums.radius,
                 inverse_prior,
                 floor,
-                planes[0],
-                planes[1],
-                transform,
-            ),
-            [(z, min(z + 4, edge)) for z in range(0, edge, 4)],
-        )
-    padded = scipy.fft.irfftn(transform, s=(size,) * 3, workers=pool.n_threads, overwrite_x=True)
+                iz,
+                iz + 1,
+                values[None],
+            )
+            return values
+
+    found = _cropped_inverse(plane, sums.radius, size, box, pool)
+    found *= np.float32(box**2)
+    result: Float32 = soft_sphere_fill(found, box / 2, 3.0).astype(np.float32, copy=False)
+    result /= interpolation_correction(box, size)
+    return result
+
+
+def _cropped_inverse(
+    plane: Callable[[int], npt.NDArray[np.complex64]],
+    radius: int,
+    size: int,
+    box: int,
+    pool: WorkerPool,
+) -> Float32:
+    r"""Transform back to real space and keep the middle of the padded box.
+
+    Axis by axis, cropping after each: the padded map is never in memory, and neither is its whole
+    transform.
+
+    Parameters
+    ----------
+    plane : callable
+        Returns plane z of the centred transform, shape (size, n_x); n_x may be less than
+        size // 2 + 1 if what follows is zero.
+    radius : int
+        Planes with \|z\| >= radius are zero.
+    size, box : int
+        Of the padded and the returned map [px].
+
+    Returns
+    -------
+    ndarray, shape (box, box, box), float32
+    """
     start = size // 2 - box // 2
     inner = slice(start, start + box)
-    values = padded[inner, inner, inner] * np.float32(box**2)
-    values = soft_sphere_fill(values, box / 2, 3.0)
-    result: Float32 = (values / interpolation_correction(box, size)).astype(np.float32)
-    return result
+    reach = min(radius, size // 2) - 1
+    n_x = plane(0).shape[1]
+    half_way = np.zeros((size, box, n_x), np.complex64)  # (z frequency, y, x frequency)
+
+    def along_y(z: int) -> None:
+        half_way[z % size] = scipy.fft.ifft(plane(z), axis=0, workers=1)[inner]
+
+    pool.map(along_y, range(-reach, reach + 1))
+    out: Float32 = np.empty((box, box, box), np.float32)
+
+    def along_z_and_x(first: int) -> None:
+        rows = slice(first, first + _FFT_ROWS)
+        columns = scipy.fft.ifft(half_way[:, rows], axis=0, workers=1)[inner]
+        out[:, rows] = scipy.fft.irfft(columns, n=size, axis=2, workers=1)[..., inner]
+
+    pool.map(along_z_and_x, range(0, box, _FFT_ROWS))
+    return out
 
 
 def noise_spectra(sums: HalfSums, previous: Float) -> Float:
