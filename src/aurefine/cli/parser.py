@@ -121,7 +121,7 @@ def build_parser(options: Iterable[Option], prog: str, description: str) -> Opti
     parser.options = tuple(options)
     groups: dict[str, Any] = {}
     for option in parser.options:
-        if option.flag.endswith("*"):
+        if option.status == "form" or option.flag.endswith("*"):
             continue
         tab = _IGNORED_TAB if option.status == "ignored" else option.tab
         if option.status == "refused" or option.hidden:

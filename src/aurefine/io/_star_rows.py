@@ -14,17 +14,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from aurefine.errors import StarError
+from aurefine.io._star_words import WORD, as_text, split_values
 from aurefine.io.labels import label_kind, may_be_infinite, may_be_undefined
 
-__all__ = ["Place", "parse_value", "read_rows", "split_values"]
+__all__ = ["Place", "parse_value", "read_rows"]
 
 _log = logging.getLogger(__name__)
 
-_WORD = re.compile(rb"[^ \t]+")
-_QUOTE_END = {
-    b'"'[0]: re.compile(rb'(?<!\x07)"(?=[ \t]|\Z)'),
-    b"'"[0]: re.compile(rb"(?<!\x07)'(?=[ \t]|\Z)"),
-}
 _SPECIAL_START = re.compile(rb"""(?:\A|[ \t\n])["'#]""")
 _REAL = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _INTEGER = re.compile(rb"[+-]?[0-9]+")
@@ -54,37 +50,6 @@ class Place:
         return StarError(f"{self.path}: line {line} (data_{self.block}, row {row + 1}): {message}")
 
 
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogateescape")
-
-
-def split_values(line: bytes) -> list[bytes]:
-    """Split one line at blanks, minding quotes and a comment at its end.
-
-    Raises
-    ------
-    ValueError
-        If a quote is not closed.
-    """
-    values: list[bytes] = []
-    position = 0
-    while (word := _WORD.search(line, position)) is not None:
-        start = word.start()
-        first = line[start]
-        if first == b"#"[0]:
-            break
-        if first in _QUOTE_END:
-            closing = _QUOTE_END[first].search(line, start + 1)
-            if closing is None:
-                raise ValueError(f"the quote that opens in column {start + 1} is not closed")
-            values.append(line[start + 1 : closing.start()].replace(b"\x07", b""))
-            position = closing.end()
-        else:
-            values.append(word.group().replace(b"\x07", b""))
-            position = word.end()
-    return values
-
-
 def parse_value(label: str, raw: bytes) -> float | int | str:
     """Turn the text of one value into the type of its label.
 
@@ -98,7 +63,7 @@ def parse_value(label: str, raw: bytes) -> float | int | str:
         return _parse_real(label, raw)
     if kind in ("int", "bool"):
         return _parse_integer(raw)
-    return _text(raw)
+    return as_text(raw)
 
 
 def _parse_real(label: str, raw: bytes) -> float:
@@ -111,7 +76,7 @@ def _parse_real(label: str, raw: bytes) -> float:
             return float(raw)
         if may_be_undefined(label):
             return 0.0
-    raise ValueError(f"must be a finite number, found {_text(raw)!r}")
+    raise ValueError(f"must be a finite number, found {as_text(raw)!r}")
 
 
 def _parse_integer(raw: bytes) -> int:
@@ -121,7 +86,7 @@ def _parse_integer(raw: bytes) -> int:
     elif _REAL.fullmatch(raw) and float(raw).is_integer():
         value = int(float(raw))
     if value is None or not _INT64.min <= value <= _INT64.max:
-        raise ValueError(f"must be an integer, found {_text(raw)!r}")
+        raise ValueError(f"must be an integer, found {as_text(raw)!r}")
     return value
 
 
@@ -213,7 +178,7 @@ def _read_any_rows(region: bytes, labels: Sequence[str], place: Place) -> Iterat
                 except ValueError as error:
                     raise place.error(f"{error}.", index) from None
             else:
-                row = _WORD.findall(line)
+                row = WORD.findall(line)
             if not row:  # a comment, or the end of the last line
                 continue
             if len(row) < len(labels) <= 2 and _column_type(labels[-1]) is object:
@@ -242,7 +207,7 @@ def _typed_column(
     column_type = _column_type(label)
     joined = b"\n".join(column)
     if column and column_type is object:  # values have no line ends
-        return pd.Series(_text(joined).split("\n"), dtype=object)
+        return pd.Series(as_text(joined).split("\n"), dtype=object)
     if column and _PLAIN_NUMBERS.fullmatch(joined):
         with contextlib.suppress(ValueError, OverflowError):
             array: npt.NDArray[Any] = np.array(column).astype(column_type)

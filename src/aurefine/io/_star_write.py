@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from aurefine.errors import StarError
+from aurefine.io._star_words import needs_care, quoted
 from aurefine.io.atomic import atomic_path
 from aurefine.io.labels import label_kind, may_be_infinite
 from aurefine.io.numbers import format_reals
@@ -16,9 +17,6 @@ from aurefine.io.numbers import format_reals
 __all__ = ["write_star"]
 
 _ROWS_PER_CHUNK = 50_000
-_NEEDS_QUOTES = re.compile(r"""\Z|["'#_;]|data_|loop_|.*[ \t]""")
-_FORBIDDEN = re.compile(r"[\x00-\x08\n-\x1f\x7f]")  # control characters other than tab
-_ENDS_EARLY = {'"': re.compile(r'"(?=[ \t])'), "'": re.compile(r"'(?=[ \t])")}
 _LABEL = re.compile(r"[^\s#\"']+")
 
 
@@ -116,11 +114,7 @@ def _format_reals(label: str, values: Any, place: str, start: int | None) -> lis
 
 
 def _is_plain(cells: list[Any]) -> bool:
-    return all(type(cell) is str and not _must_check(cell) for cell in cells)
-
-
-def _must_check(text: str) -> bool:
-    return _NEEDS_QUOTES.match(text) is not None or _FORBIDDEN.search(text) is not None
+    return all(type(cell) is str and not needs_care(cell) for cell in cells)
 
 
 def _refuse(label: str, value: object, place: str, row: int | None, expected: str) -> str:
@@ -158,13 +152,7 @@ def _format_cells(label: str, cells: Sequence[object], place: str, start: int | 
 
 
 def _quote(label: str, text: str, place: str, row: int | None) -> str:
-    if not _must_check(text):
-        return text
-    if _FORBIDDEN.search(text):
-        raise StarError(
-            _refuse(label, text, place, row, "text on one line without control characters")
-        )
-    for quote in ('"', "'"):
-        if not _ENDS_EARLY[quote].search(text):
-            return f"{quote}{text}{quote}"
-    return '"' + _ENDS_EARLY['"'].sub('\x07"', text) + '"'
+    try:
+        return quoted(text)
+    except ValueError as error:
+        raise StarError(_refuse(label, text, place, row, str(error))) from None

@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from aurefine.errors import StarError
-from aurefine.io._star_rows import Place, parse_value, read_rows, split_values
+from aurefine.io._star_rows import Place, parse_value, read_rows
+from aurefine.io._star_words import split_values
 from aurefine.io._star_write import write_star
 from aurefine.io.numbers import format_real, round_like_star
 

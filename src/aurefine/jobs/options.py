@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -12,18 +12,20 @@ import numpy as np
 from aurefine.errors import OptionError
 
 __all__ = [
+    "Form",
     "Kind",
     "Option",
     "Range",
     "Status",
     "check_values",
     "find_option",
+    "fixed_fields",
     "notes_of",
     "with_defaults",
 ]
 
 Kind = Literal["bool", "int", "float", "str", "path", "choice"]
-Status = Literal["used", "ignored", "refused"]
+Status = Literal["used", "ignored", "refused", "form"]
 
 
 _TYPES: dict[Kind, tuple[type, ...]] = {
@@ -78,6 +80,62 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """How an option stands in the form of its job and in ``job.star``.
+
+    What is empty here is as in the option itself.  Values are texts, as in ``job.star``: Yes or No
+    for a bool, the text of a choice.
+
+    Attributes
+    ----------
+    key : str
+        RELION's name of the variable in ``job.star``.
+    tab, label, default, kind, choices, range, help
+        Where the form differs from the command line.
+    default_31 : str, optional
+        Default in projects of RELION 3.1, if it is another one.
+    slider : (low, high, step), optional
+        Usual values of a number; others may be typed.
+    nodes : tuple of str
+        Kinds of files that Browse offers first (see `aurefine.project.NODE_KINDS`).
+    pattern : str
+        Names that Browse shows, e.g. ``*.mrc``; several are separated by blanks.
+    needs : str
+        Key of a Yes/No field that must be Yes, or No if ``!`` stands before it; otherwise this
+        field is grey and writes nothing.  Several are separated by blanks.
+    continues : str
+        Whether the field can be changed in a new job, in a continued one, or in both.
+    writes : str
+        What goes to the command line: the flag and its ``value`` (nothing if that is empty), the
+        flag alone for ``yes`` or for ``no``, ``positive`` numbers only, or ``nothing``.
+    argument : callable, optional
+        In place of `writes`: from all values of the form to the words of the command line.
+    version : str
+        Version of RELION that alone knows the variable; "" for all.
+    is_required : bool
+    """
+
+    key: str
+    tab: str = ""
+    label: str = ""
+    help: str = ""
+    default: str | None = None
+    default_31: str | None = None
+    kind: Kind | None = None
+    choices: tuple[str, ...] = ()
+    range: Range | None = None
+    slider: tuple[float, float, float] | None = None
+    nodes: tuple[str, ...] = ()
+    pattern: str = ""
+    needs: str = ""
+    continues: Literal["new", "continued", "both"] = "new"
+    writes: Literal["", "value", "yes", "no", "positive", "nothing"] = ""
+    argument: Callable[[Mapping[str, str]], Sequence[str]] | None = None
+    version: Literal["", "3.1", "5.0"] = ""
+    is_required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
     """One user option of one program.
 
@@ -85,11 +143,16 @@ class Option:
     `aliases` are readable long forms.  A flag that ends in ``*`` stands for all flags with that
     beginning and is only allowed for refused options.  `status` says whether the option does
     something (``used``), is accepted for compatibility (``ignored``, `note` says why nothing
-    happens) or stops the program (``refused``, `note` says why and what to do instead).
+    happens), stops the program (``refused``, `note` says why and what to do instead), or exists
+    only in the form of a job (``form``, without a flag).
+
+    `form` says how the option stands in the form of its job and in ``job.star``.  An option without
+    one gets a field of its own in the tab *Expert*, unless `in_form` is False: the job itself then
+    sets it.
     """
 
     name: str
-    flag: str
+    flag: str = ""
     label: str
     kind: Kind
     default: Any = None
@@ -105,7 +168,8 @@ class Option:
     required: bool = False
     value_optional: bool = False  # the flag may stand alone, which means ""
     hidden: bool = False  # not shown in --help
-    job_variable: str = ""  # variable in RELION's job.star, if there is one
+    form: Form | None = None
+    in_form: bool = True
 
     def all_flags(self) -> tuple[str, ...]:
         """Return every spelling: flag, aliases, and their twins with - for _."""
@@ -186,6 +250,32 @@ def _with_dashes(flags: Iterable[str]) -> tuple[str, ...]:
         if flag.startswith("--"):
             spellings["--" + flag[2:].replace("_", "-")] = None
     return tuple(spellings)
+
+
+def fixed_fields(note: str, pairs: str) -> tuple[Option, ...]:
+    """Return fields of ``job.star`` that must stay as they are, for RELION's sake.
+
+    Parameters
+    ----------
+    note : str
+        Why they can not be changed.
+    pairs : str
+        Keys and values, separated by blanks.
+    """
+    words = pairs.split()
+    return tuple(
+        Option(
+            name=key,
+            label=key,
+            kind="str",
+            default=value,
+            status="form",
+            hidden=True,
+            note=note,
+            form=Form(key=key),
+        )
+        for key, value in zip(words[::2], words[1::2], strict=True)
+    )
 
 
 def find_option(options: Iterable[Option], name: str) -> Option:

@@ -2,45 +2,61 @@
 
 from __future__ import annotations
 
-from aurefine.jobs.options import Option, Range
+from aurefine.jobs.options import Form, Option, Range
+from aurefine.jobs.refine_forms import padding, solvent_fsc
+from aurefine.jobs.refine_table_sampling import EXPERT_OPTIONS, SAMPLING_OPTIONS
 
 __all__ = ["RESULT_OPTIONS"]
 
 _OFF = Range(0, open_low=True, also=(-1,))  # a length, or -1 for "off"
-_POSITIVE = Range(0, open_low=True)
 
 _INPUT = (
     Option(
         name="particles", flag="--i", aliases=("--particles",), kind="path", tab="Input",
-        label="Input images STAR file", job_variable="fn_img",
+        label="Input images STAR file",
         help="STAR file of the particle images.",
+        form=Form(
+            key="fn_img", tab="I/O", label="Input images STAR file:", default="",
+            nodes=("particles",), pattern="*.star", is_required=True,
+        ),
     ),
     Option(
         name="output", flag="--o", aliases=("--output",), kind="path", tab="Input",
         label="Output root name",
         help="Beginning of all output names, e.g. Refine3D/job001/run.",
+        in_form=False,
     ),
     Option(
         name="reference", flag="--ref", aliases=("--reference",), kind="path", tab="Input",
-        label="Reference map", job_variable="fn_ref",
+        label="Reference map",
         help="Map to start from. If its name contains half1 or half2, each half starts from its "
         "own map.",
+        form=Form(
+            key="fn_ref", tab="I/O", label="Reference map:", default="",
+            nodes=("map", "postprocessed", "halfmap"), pattern="*.mrc *.map", is_required=True,
+        ),
     ),
     Option(
         name="continue_from", flag="--continue", aliases=("--continue_from",), kind="path",
-        tab="Input", label="Continue from here", default="", job_variable="fn_cont",
+        tab="Input", label="Continue from here", default="",
         help="Optimiser file (*_it*_optimiser.star) of the iteration to go on from; or auto for "
         "the newest complete iteration of the run of --o (a new run if there is none).",
+        form=Form(
+            key="fn_cont", tab="I/O", label="Continue from here:", nodes=("optimiser",),
+            pattern="*_optimiser.star", continues="continued", writes="nothing",
+        ),
     ),
     Option(
         name="auto_refine", flag="--auto_refine", kind="bool", default=True, tab="Input",
         label="Automated refinement",
         help="Automated sampling and convergence; always on in this program.",
+        in_form=False,
     ),
     Option(
         name="split_random_halves", flag="--split_random_halves", kind="bool", default=True,
         tab="Input", label="Independent halves",
         help="Refine two halves of the data independently; always on in this program.",
+        in_form=False,
     ),
 )  # fmt: skip
 
@@ -51,6 +67,12 @@ _REFERENCE = (
         label="First iteration by cross-correlation",
         help="Use cross-correlation in iteration 1: for a reference that is not on the absolute "
         "greyscale of the particles.",
+        form=Form(
+            key="ref_correct_greyscale", label="Ref. map is on absolute greyscale?", default="No",
+            writes="no",
+            help="No: the reference was made by another program or changed since; iteration 1 then "
+            "compares by cross-correlation, for which the greyscale does not matter.",
+        ),
     ),
     Option(
         name="always_cc", flag="--always_cc", kind="bool", default=False, tab="Reference",
@@ -59,8 +81,11 @@ _REFERENCE = (
     Option(
         name="initial_lowpass", flag="--ini_high", aliases=("--initial_lowpass",), kind="float",
         default=-1.0, unit="Å", tab="Reference", label="Initial low-pass filter", range=_OFF,
-        job_variable="ini_high",
         help="Low-pass filter of the starting map; 40 to 60 Å avoids a bias towards it.",
+        form=Form(
+            key="ini_high", label="Initial low-pass filter (A):", default="60", slider=(0, 200, 5),
+            range=Range(), writes="positive",
+        ),
     ),
     Option(
         name="reference_pixel_size", flag="--ref_angpix", aliases=("--reference_pixel_size",),
@@ -70,9 +95,11 @@ _REFERENCE = (
     Option(
         name="trust_reference_size", flag="--trust_ref_size", aliases=("--resize_reference",),
         kind="bool", default=False, tab="Reference", label="Resize reference if needed",
-        job_variable="trust_ref_size",
         help="Rescale and re-box the reference if it does not match the particles, instead of "
         "stopping; its pixel size is then only about that of the particles, as in RELION.",
+        form=Form(
+            key="trust_ref_size", label="Resize reference if needed?", default="Yes", version="5.0",
+        ),
     ),
     Option(
         name="rescale_reference", flag="--rescale_ref", aliases=("--rescale_reference",),
@@ -81,25 +108,35 @@ _REFERENCE = (
     ),
     Option(
         name="symmetry", flag="--sym", aliases=("--symmetry",), kind="str", default="C1",
-        tab="Reference", label="Symmetry", job_variable="sym_name",
+        tab="Reference", label="Symmetry",
         help="Point group: Cn, Dn, T, O, I (or I1 to I4).",
+        form=Form(key="sym_name", label="Symmetry:", is_required=True),
     ),
 )  # fmt: skip
 
 _CTF = (
     Option(
         name="ctf", flag="--ctf", kind="bool", default=False, tab="CTF", label="CTF correction",
-        job_variable="do_ctf_correction", help="Take the contrast transfer function into account.",
+        help="Take the contrast transfer function into account.",
+        form=Form(key="do_ctf_correction", label="Do CTF-correction?", default="Yes"),
     ),
     Option(
         name="ctf_intact_first_peak", flag="--ctf_intact_first_peak", kind="bool", default=False,
-        tab="CTF", label="Ignore CTFs until first peak", job_variable="ctf_intact_first_peak",
+        tab="CTF", label="Ignore CTFs until first peak",
         help="Leave out the CTF below its first peak.",
+        form=Form(
+            key="ctf_intact_first_peak", label="Ignore CTFs until first peak?",
+            needs="do_ctf_correction",
+        ),
     ),
     Option(
         name="ctf_uncorrected_ref", flag="--ctf_uncorrected_ref", kind="bool", default=False,
         tab="CTF", label="Reference is not CTF-corrected",
         help="The starting map was made without CTF correction.",
+        form=Form(
+            key="ctf_corrected_ref", tab="Reference", label="Has reference been CTF-corrected?",
+            default="Yes", version="3.1", writes="no",
+        ),
     ),
     Option(
         name="ctf_phase_flipped", flag="--ctf_phase_flipped", kind="bool", default=False,
@@ -115,8 +152,12 @@ _OPTIMISATION = (
     Option(
         name="particle_diameter", flag="--particle_diameter", aliases=("--mask_diameter",),
         kind="float", default=-1.0, unit="Å", tab="Optimisation", label="Mask diameter",
-        range=_OFF, job_variable="particle_diameter",
+        range=_OFF,
         help="Diameter of the circular mask around each particle; -1: the box without the edge.",
+        form=Form(
+            key="particle_diameter", label="Mask diameter (A):", default="200",
+            slider=(0, 1000, 10), continues="both",
+        ),
     ),
     Option(
         name="mask_edge_px", flag="--maskedge", aliases=("--mask_edge",), kind="int", default=5,
@@ -125,24 +166,34 @@ _OPTIMISATION = (
     ),
     Option(
         name="zero_mask", flag="--zero_mask", kind="bool", default=False, tab="Optimisation",
-        label="Mask individual particles with zeros", job_variable="do_zero_mask",
+        label="Mask individual particles with zeros",
         help="Fill the surroundings of the particles with the background mean instead of noise.",
+        form=Form(key="do_zero_mask", label="Mask individual particles with zeros?", default="Yes"),
     ),
     Option(
         name="flatten_solvent", flag="--flatten_solvent", aliases=("--mask_reference",),
         kind="bool", default=False, tab="Optimisation", label="Mask the reference",
         help="Mask the maps after each iteration (with a sphere if there is no solvent mask).",
+        in_form=False,
     ),
     Option(
         name="solvent_mask", flag="--solvent_mask", kind="path", default="", tab="Optimisation",
-        label="Reference mask", job_variable="fn_mask",
+        label="Reference mask",
         help="Mask of the reference, with values from 0 to 1.",
+        form=Form(
+            key="fn_mask", tab="I/O", label="Reference mask (optional):", nodes=("mask",),
+            pattern="*.mrc", continues="both",
+        ),
     ),
     Option(
         name="solvent_correct_fsc", flag="--solvent_correct_fsc",
         aliases=("--solvent_flattened_fsc",), kind="bool", default=False, tab="Optimisation",
-        label="Use solvent-flattened FSCs", job_variable="do_solvent_fsc",
+        label="Use solvent-flattened FSCs",
         help="Correct the FSC of every iteration for the solvent; needs a solvent mask.",
+        form=Form(
+            key="do_solvent_fsc", label="Use solvent-flattened FSCs?", continues="both",
+            argument=solvent_fsc,
+        ),
     ),
     Option(
         name="low_resol_join_halves", flag="--low_resol_join_halves",
@@ -150,6 +201,7 @@ _OPTIMISATION = (
         label="Join halves up to", range=Range(0, also=(-1,)),
         help="Keep both halves in one orientation by joining them up to this resolution; "
         "40 is usual, -1 is off.",
+        in_form=False,
     ),
     Option(
         name="tau2_fudge", flag="--tau2_fudge", aliases=("--regularisation",), kind="float",
@@ -161,16 +213,23 @@ _OPTIMISATION = (
         name="norm", flag="--norm", negatives=("--no_norm",), kind="bool", default=False,
         tab="Optimisation", label="Normalisation correction",
         help="Correct errors in the normalisation of each image.",
+        in_form=False,
     ),
     Option(
         name="scale", flag="--scale", negatives=("--no_scale",), kind="bool", default=False,
         tab="Optimisation", label="Intensity-scale correction",
         help="Estimate an intensity scale for each micrograph.",
+        in_form=False,
     ),
     Option(
         name="padding", flag="--pad", aliases=("--padding",), kind="float", default=2.0,
         tab="Optimisation", label="Padding factor", range=Range(1, 8),
         help="Padding of the 3D transforms: 2, or 1 to save memory.",
+        form=Form(
+            help="Half the memory of the 3D transforms, for slightly less accurate projections.",
+            key="do_pad1", tab="Compute", label="Skip padding?", kind="bool", default="No",
+            continues="both", argument=padding,
+        ),
     ),
     Option(
         name="random_seed", flag="--random_seed", aliases=("--seed",), kind="int", default=-1,
@@ -186,6 +245,7 @@ _OPTIMISATION = (
         name="force_converge", flag="--force_converge", kind="bool", default=False,
         tab="Optimisation", label="Finish now",
         help="With --continue: do the last iteration, with joined halves, at once.",
+        form=Form(key="aurefine_force_converge", tab="Expert", continues="continued"),
     ),
     Option(
         name="abort_at_resolution", flag="--abort_at_resolution", kind="float", default=-1.0,
@@ -194,168 +254,11 @@ _OPTIMISATION = (
     ),
 )  # fmt: skip
 
-_SAMPLING = (
-    Option(
-        name="oversampling", flag="--oversampling", kind="int", default=1, tab="Sampling",
-        label="Oversampling order", range=Range(0, 4),
-        help="Finer order of the second pass of each search.",
-    ),
-    Option(
-        name="healpix_order", flag="--healpix_order", aliases=("--angular_order",), kind="int",
-        default=2, tab="Sampling", label="Initial angular order", range=Range(0, 8),
-        help="Coarse angular sampling: 1 is 30, 2 is 15, 3 is 7.5 degrees; half of that with "
-        "oversampling 1.",
-    ),
-    Option(
-        name="auto_local_healpix_order", flag="--auto_local_healpix_order",
-        aliases=("--local_search_order",), kind="int", default=4, tab="Sampling",
-        label="Local searches from order", range=Range(0, 99),
-        help="Angular order from which only the surroundings of each pose are searched.",
-    ),
-    Option(
-        name="psi_step", flag="--psi_step", kind="float", default=-1.0, unit="degrees",
-        tab="Sampling", label="In-plane step", range=_OFF,
-        help="In-plane angular step; -1: like that of the directions.",
-    ),
-    Option(
-        name="limit_tilt", flag="--limit_tilt", kind="float", default=-91.0, unit="degrees",
-        tab="Sampling", label="Tilt limit", range=Range(-91, 91),
-        help="Only side views (positive) or top views (negative) beyond this tilt; -91: all.",
-    ),
-    Option(
-        name="offset_range_px", flag="--offset_range", kind="float", default=6.0, unit="px",
-        tab="Sampling", label="Offset search range", range=Range(0),
-        job_variable="offset_range", help="Largest offset from the last position that is tried.",
-    ),
-    Option(
-        name="offset_step_px", flag="--offset_step", kind="float", default=2.0, unit="px",
-        tab="Sampling", label="Offset search step", range=_POSITIVE, job_variable="offset_step",
-        help="Coarse step of the offsets; halved by oversampling 1.",
-    ),
-    Option(
-        name="offset_sigma", flag="--offset", aliases=("--offset_sigma",), kind="float",
-        default=10.0, unit="Å", tab="Sampling", label="Expected offsets", range=_POSITIVE,
-        help="Standard deviation of the offsets at the start.",
-    ),
-    Option(
-        name="perturbation_factor", flag="--perturb", aliases=("--perturbation",), kind="float",
-        default=0.5, tab="Sampling", label="Random perturbation", range=Range(0, 1),
-        help="Random displacement of the grid in each iteration, in steps.",
-    ),
-    Option(
-        name="auto_ignore_angles", flag="--auto_ignore_angles", kind="bool", default=False,
-        tab="Sampling", label="Ignore changes in poses",
-        help="Refine the sampling although poses still change.",
-    ),
-    Option(
-        name="auto_resol_angles", flag="--auto_resol_angles", kind="bool", default=False,
-        tab="Sampling", label="Sampling follows resolution",
-        help="Refine the sampling as soon as the resolution calls for it.",
-    ),
-    Option(
-        name="minimum_angular_sampling", flag="--minimum_angular_sampling", kind="float",
-        default=0.0, unit="degrees", tab="Sampling", label="Reach angular step", range=Range(0),
-        help="Refine the sampling at least to this step.",
-    ),
-    Option(
-        name="maximum_angular_sampling", flag="--maximum_angular_sampling", kind="float",
-        default=0.0, unit="degrees", tab="Sampling", label="Stop at angular step", range=Range(0),
-        help="Do not refine a sampling that is finer than this.",
-    ),
-)  # fmt: skip
-
-_EXPERT = (
-    Option(
-        name="coarse_size_px", flag="--coarse_size", kind="int", default=-1, unit="px",
-        tab="Expert", label="Largest coarse size", range=_OFF,
-        help="Limit of the image size in the first pass; -1: none.",
-    ),
-    Option(
-        name="adaptive_fraction", flag="--adaptive_fraction", kind="float", default=0.999,
-        tab="Expert", label="Fraction of the weights kept", range=Range(0, 1, open_low=True),
-        help="Fraction of the probability that goes into the second pass.",
-    ),
-    Option(
-        name="max_significant", flag="--maxsig", aliases=("--max_significant",), kind="int",
-        default=-1, tab="Expert", label="Most significant poses", range=_OFF,
-        help="Largest number of coarse poses that go into the second pass; -1: all.",
-    ),
-    Option(
-        name="incr_size", flag="--incr_size", kind="int", default=10, unit="shells",
-        tab="Expert", label="Shells beyond the resolution", range=Range(1),
-        help="Data used beyond the current resolution.",
-    ),
-    Option(
-        name="fix_sigma_noise", flag="--fix_sigma_noise", kind="bool", default=False,
-        tab="Expert", label="Keep noise spectra", help="Keep the noise spectra of the start.",
-    ),
-    Option(
-        name="fix_sigma_offset", flag="--fix_sigma_offset", kind="bool", default=False,
-        tab="Expert", label="Keep offset prior", help="Keep the width of the offset prior.",
-    ),
-    Option(
-        name="min_sigma2_offset", flag="--min_sigma2_offset", kind="float", default=2.0,
-        unit="Å²", tab="Expert", label="Least offset variance", range=Range(0),
-        help="Lower bound of the variance of the offsets.",
-    ),
-    Option(
-        name="n_particles_for_noise", flag="--nr_parts_sigma2noise",
-        aliases=("--particles_for_noise",), kind="int", default=-1, tab="Expert",
-        label="Particles for first noise spectra", range=_OFF,
-        help="Particles per optics group that the first noise spectrum is made from; -1: 1000.",
-    ),
-    Option(
-        name="minres_map", flag="--minres_map", kind="int", default=5, unit="shell",
-        tab="Expert", label="First regularised shell", range=Range(0),
-        help="Shells below this one are not regularised.",
-    ),
-    Option(
-        name="no_map", flag="--no_map", kind="bool", default=False, tab="Expert",
-        label="No regularisation", help="Reconstruct without the prior.",
-    ),
-    Option(
-        name="strict_highres_exp", flag="--strict_highres_exp", kind="float", default=-1.0,
-        unit="Å", tab="Expert", label="Highest resolution for poses", range=_OFF,
-        help="Ignore data beyond this resolution when poses are estimated.",
-    ),
-    Option(
-        name="strict_lowres_exp", flag="--strict_lowres_exp", kind="float", default=-1.0,
-        unit="Å", tab="Expert", label="Lowest resolution for poses", range=_OFF,
-        help="Ignore the reference below this resolution when poses are estimated.",
-    ),
-    Option(
-        name="skip_normalisation_check", flag="--dont_check_norm", kind="bool", default=False,
-        tab="Expert", label="Skip normalisation check",
-        help="Do not check the background of the images.",
-    ),
-    Option(
-        name="iterative_gridding", flag="--dont_skip_gridding", aliases=("--iterative_gridding",),
-        kind="bool", default=False, tab="Expert", label="Iterative gridding",
-        help="Compensate uneven sampling iteratively in the reconstruction.",
-    ),
-    Option(
-        name="gridding_iterations", flag="--gridding_iter", aliases=("--gridding_iterations",),
-        kind="int", default=10, tab="Expert", label="Gridding iterations", range=Range(1),
-        help="Number of these iterations.",
-    ),
-    Option(
-        name="two_step_scoring", flag="--two_step_scoring", negatives=("--one_step_scoring",),
-        kind="bool", default=True, tab="Expert", label="Scoring in two steps",
-        help="Score all orientations on the inner rings first, and the likely ones on all rings; "
-        "on by default.",
-    ),
-    Option(
-        name="quirk_offset_prior", flag="--quirk_offset_prior", kind="bool", default=False,
-        tab="Expert", label="Offset prior in mixed units", hidden=True,
-        help="Mix pixels and Å in the prior on offsets, for comparisons with RELION.",
-    ),
-)  # fmt: skip
-
 RESULT_OPTIONS: tuple[Option, ...] = (
     *_INPUT,
     *_REFERENCE,
     *_CTF,
     *_OPTIMISATION,
-    *_SAMPLING,
-    *_EXPERT,
+    *SAMPLING_OPTIONS,
+    *EXPERT_OPTIONS,
 )

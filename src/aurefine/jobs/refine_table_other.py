@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from aurefine.jobs.options import Option, Range
+from collections.abc import Mapping
+
+from aurefine.jobs.options import Form, Option, Range, fixed_fields
 
 __all__ = ["OTHER_OPTIONS"]
 
 _COMPUTE = (
     Option(
         name="n_threads", flag="--j", aliases=("--threads",), kind="int", default=1,
-        tab="Compute", label="Number of threads", range=Range(1, 1024), job_variable="nr_threads",
+        tab="Compute", label="Number of threads", range=Range(1, 1024),
         help="Threads of this process; the result does not depend on their number.",
+        form=Form(
+            key="nr_threads", tab="Running", label="Number of threads:", slider=(1, 16, 1),
+            continues="both",
+        ),
     ),
     Option(
         name="memory_budget", flag="--memory_budget", kind="float", default=1.0, unit="GiB",
@@ -21,34 +27,46 @@ _COMPUTE = (
         name="pipeline_control", flag="--pipeline_control", kind="path", default="",
         tab="Compute", label="Job directory",
         help="Directory (with a slash at its end) for the markers of success, failure and abort.",
+        in_form=False,
     ),
     Option(
         name="verbosity", flag="--verb", aliases=("--verbosity",), kind="int", default=1,
         tab="Compute", label="Verbosity", range=Range(0, 3),
         help="0: silent; 1 and more: normal.",
+        in_form=False,
     ),
     Option(
         name="progress", flag="--progress", negatives=("--no_progress",), kind="bool",
         default=True, tab="Compute", label="Progress bar",
         help="Show a progress bar on a terminal; on by default.",
+        in_form=False,
     ),
     Option(
         name="debug", flag="--debug", kind="bool", default=False, tab="Compute",
         label="Debug", help="Show the place in the program with each error message.",
+        in_form=False,
     ),
     Option(
         name="n_classes", flag="--K", kind="int", default=1, tab="Compute", hidden=True,
         label="Number of classes", range=Range(1), help="Must be 1.",
+        in_form=False,
     ),
     Option(
         name="iterations", flag="--iter", kind="int", default=-1, tab="Compute", hidden=True,
         label="Number of iterations", help="Has no meaning in automated refinement.",
+        in_form=False,
     ),
     Option(
         name="relax_symmetry", flag="--relax_sym", kind="str", default="", hidden=True,
         tab="Compute", label="Relax symmetry", value_optional=True, help="Must be empty.",
+        form=Form(key="relax_sym", tab="Auto-sampling", label="Relax symmetry:", continues="both"),
     ),
 )  # fmt: skip
+
+
+def _gpus(values: Mapping[str, str]) -> list[str]:
+    return ["--gpu", values["gpu_ids"]] if values["use_gpu"] == "Yes" else []
+
 
 _STREAMED = "images are always streamed in batches and read ahead."
 _HARDWARE = "the program uses all CPU instructions that it finds, and no GPU."
@@ -84,6 +102,33 @@ _IGNORED: tuple[tuple[str, bool, str], ...] = (
     ("--allow_coarser_sampling", False, "it concerns classification only."),
     ("--keep_debug_reconstruct_files", False, "there are no such files."),
 )
+
+# fields of the form, kept for projects that RELION opens, too
+_FORMS: dict[str, Form] = {
+    "--pool": Form(
+        key="nr_pool", label="Number of pooled particles:", kind="int", default="3",
+        slider=(1, 16, 1), range=Range(1), continues="both",
+    ),
+    "--dont_combine_weights_via_disc": Form(
+        key="do_combine_thru_disc", label="Combine iterations through disc?", writes="no",
+        continues="both",
+    ),
+    "--no_parallel_disc_io": Form(
+        key="do_parallel_discio", label="Use parallel disc I/O?", default="Yes", writes="no",
+        continues="both",
+    ),
+    "--preread_images": Form(
+        key="do_preread_images", label="Pre-read all particles into RAM?", continues="both",
+    ),
+    "--scratch_dir": Form(
+        key="scratch_dir", label="Copy particles to scratch directory:", default="",
+        needs="!do_preread_images", continues="both",
+    ),
+    "--gpu": Form(
+        key="gpu_ids", label="Which GPUs to use:", default="", needs="use_gpu", continues="both",
+        argument=_gpus,
+    ),
+}  # fmt: skip
 
 _TOMOGRAPHY = "sub-tomograms are out of scope; use RELION for them."
 _HELICAL = "helical refinement is out of scope; use RELION for it."
@@ -151,8 +196,32 @@ def _name_of(flag: str) -> str:
     return flag.strip("-*").replace("-", "_").rstrip("_")
 
 
+# fields without a flag of their own; those of helices stay at their defaults
+_ONLY_IN_FORM: tuple[Option, ...] = (
+    Option(
+        name="use_gpu", label="Use GPU acceleration?", kind="bool", default=False,
+        tab="Compute", status="form", form=Form(key="use_gpu", continues="both"), note=_HARDWARE,
+        help="Kept for RELION.",
+    ),
+    Option(
+        name="do_blush", label="Use Blush regularisation?", kind="bool", default=False,
+        tab="Optimisation", status="form", hidden=True, form=Form(key="do_blush", version="5.0"),
+        note="the neural-network prior is out of scope; leave it at No.",
+    ),
+    *fixed_fields(
+        _HELICAL,
+        "do_helix No helical_tube_inner_diameter -1 helical_tube_outer_diameter -1 range_rot -1 "
+        "range_tilt 15 range_psi 10 helical_range_distance -1 keep_tilt_prior_fixed Yes "
+        "do_apply_helical_symmetry Yes helical_nr_asu 1 helical_twist_initial 0 "
+        "helical_rise_initial 0 helical_z_percentage 30 do_local_search_helical_symmetry No "
+        "helical_twist_min 0 helical_twist_max 0 helical_twist_inistep 0 helical_rise_min 0 "
+        "helical_rise_max 0 helical_rise_inistep 0",
+    ),
+)  # fmt: skip
+
 OTHER_OPTIONS: tuple[Option, ...] = (
     *_COMPUTE,
+    *_ONLY_IN_FORM,
     *(
         Option(
             name=_name_of(flag),
@@ -163,6 +232,8 @@ OTHER_OPTIONS: tuple[Option, ...] = (
             note=note,
             value_optional=flag == "--gpu",
             tab="Compute",
+            form=_FORMS.get(flag),
+            in_form=flag in _FORMS,
         )
         for flag, has_value, note in _IGNORED
     ),

@@ -1,0 +1,108 @@
+"""The process that watches over one job: ``python -m aurefine.jobs.supervise PROJECT JOB WORDS``.
+
+It starts the command, passes SIGTERM on to it, marks the job if the command could not do so itself,
+writes the report, brings the pipeline file up to date, and starts jobs that waited for this one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from aurefine.errors import AurefineError
+from aurefine.project import open_project
+from aurefine.project.refresh import refresh
+from aurefine.project.status import ABORT_WISH, marked_status, write_run_record
+
+__all__ = ["supervise"]
+
+_GRACE = 30.0  # seconds that a job has to end after SIGTERM
+_POLL = 0.1
+
+
+def supervise(project: Path, name: str, words: Sequence[str]) -> int:
+    """Run the command of a job to its end.
+
+    Parameters
+    ----------
+    project : Path
+    name : str
+        ``Refine3D/job012/``.
+    words : sequence of str
+        Program and arguments.
+
+    Returns
+    -------
+    exit_code : int
+        That of the command; 1 if it could not be started.
+    """
+    folder = project / name
+    stop_at = [float("inf")]
+    child: subprocess.Popen[bytes] | None = None
+
+    def stop(number: int, frame: object) -> None:
+        stop_at[0] = min(stop_at[0], time.monotonic() + _GRACE)
+        if child is not None and child.poll() is None:
+            child.send_signal(signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    write_run_record(folder, os.getpid())
+    try:
+        child = subprocess.Popen(words, cwd=project, preexec_fn=_default_signals)
+    except OSError as error:
+        sys.stderr.write(f"aurefine: error: {words[0]}: can not be started: {error.strerror}.\n")
+        code = 1
+    else:
+        if stop_at[0] < float("inf"):  # asked to stop before there was anything to stop
+            child.send_signal(signal.SIGTERM)
+        code = _wait(child, stop_at)
+    _mark(folder, code)
+    with contextlib.suppress(AurefineError):
+        _finish(project, name)
+    return code
+
+
+def _default_signals() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal may be closed
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _wait(child: subprocess.Popen[bytes], stop_at: list[float]) -> int:
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return child.wait(timeout=_POLL)
+        if time.monotonic() > stop_at[0]:
+            child.kill()
+
+
+def _mark(folder: Path, code: int) -> None:
+    """Leave a marker if the command was not able to."""
+    if marked_status(folder) is not None:
+        return
+    ending = "SUCCESS" if code == 0 else "FAILURE"
+    if (folder / ABORT_WISH).exists():
+        ending = "ABORTED"
+    elif code < 0:
+        name = signal.Signals(-code).name
+        hint = " (often because memory ran out)" if -code == signal.SIGKILL else ""
+        sys.stderr.write(f"aurefine: error: the job was ended by {name}{hint}.\n")
+    with contextlib.suppress(OSError):
+        (folder / f"RELION_JOB_EXIT_{ending}").touch()
+
+
+def _finish(project: Path, name: str) -> None:
+    opened = open_project(project)
+    refresh(opened)
+
+
+if __name__ == "__main__":
+    sys.exit(supervise(Path(sys.argv[1]), sys.argv[2], sys.argv[3:]))
