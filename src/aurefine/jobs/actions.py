@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
-import time
 from collections.abc import Mapping
-from pathlib import Path
 
 from aurefine.errors import AurefineError, OptionError, OutputError
-from aurefine.jobs.job_command import Command, build_command, job_inputs
-from aurefine.jobs.job_star import JobSettings, read_job_star, write_job_star
+from aurefine.jobs.job_command import build_command, job_inputs
+from aurefine.jobs.job_entry import (
+    append_note,
+    last_optimiser,
+    register_job,
+    use_last_iteration,
+    write_settings,
+)
+from aurefine.jobs.job_star import JobSettings, read_job_star
 from aurefine.jobs.job_types import JobType
 from aurefine.jobs.launch import start_here
 from aurefine.jobs.running_table import mpi_limit
 from aurefine.jobs.submit_job import hand_to_queue
-from aurefine.project import Job, Pipeline, Process, Project, Status, write_pipeline
+from aurefine.project import Job, Project, Status, write_pipeline
 from aurefine.project.aliases import checked_alias, link_alias, unlink_alias
 from aurefine.project.project import find_process, renamed
 from aurefine.project.refresh import touch_node
@@ -36,14 +40,11 @@ __all__ = [
     "continue_job",
     "create_job",
     "job_settings",
-    "last_optimiser",
     "mark_job",
     "missing_inputs",
     "run_job",
     "set_alias",
 ]
-
-_ITERATION = re.compile(r"run(?:_ct\d+)?_it(\d+)_optimiser\.star")
 
 
 def create_job(
@@ -87,8 +88,8 @@ def create_job(
         except OSError as error:
             raise OutputError(f"{folder}: can not be made: {error.strerror}.") from None
         clear_markers(folder)
-        _write_settings(project, name, job_type, full, pipeline, is_continue=False)
-        _register(pipeline, name, job_type, full, "Scheduled", is_continue=False)
+        write_settings(project, name, job_type, full, pipeline, is_continue=False)
+        register_job(pipeline, name, job_type, full, "Scheduled", is_continue=False)
         pipeline.counter += 1
         if checked:
             link_alias(project.path, name, checked)
@@ -152,10 +153,10 @@ def run_job(
             raise OptionError(f"{name} is running already.")
         write_run_record(project.path / name, os.getpid())  # until the job has its own process
         clear_markers(project.path / name)
-        _write_settings(project, name, job_type, full, pipeline, is_continue=continues)
-        _register(pipeline, name, job_type, full, "Running", is_continue=continues)
+        write_settings(project, name, job_type, full, pipeline, is_continue=continues)
+        register_job(pipeline, name, job_type, full, "Running", is_continue=continues)
         write_pipeline(project.path / name / "job_pipeline.star", pipeline.part([name]))
-    _append_note(project.path / name, command, is_continue=continues)
+    append_note(project.path / name, command, is_continue=continues)
     try:
         if full["do_queue"] == "Yes":
             hand_to_queue(project.path, name, command, full)
@@ -317,7 +318,7 @@ def mark_job(project: Project, job: str, status: Status) -> Job:
         current = pipeline.processes[process.name]
         pipeline.processes[process.name] = renamed(current, status=status)
         if status == "Succeeded" and is_refinement:
-            _use_last_iteration(project.path, pipeline, process.name, last)
+            use_last_iteration(project.path, pipeline, process.name, last)
     return project.job(process.name)
 
 
@@ -348,16 +349,6 @@ def missing_inputs(
     return found
 
 
-def last_optimiser(folder: Path) -> str:
-    """Return the name of the newest optimiser file of a refinement, "" if there is none."""
-    numbered = [
-        (path.stat().st_mtime, int(found[1]), path.name)
-        for path in folder.glob("run*_it*_optimiser.star")
-        if (found := _ITERATION.fullmatch(path.name))
-    ]
-    return max(numbered)[2] if numbered else ""
-
-
 def _own_settings(project: Project, name: str) -> tuple[JobSettings, JobType]:
     settings = read_job_star(project.path / name / "job.star")
     if settings.job_type is None:
@@ -365,61 +356,3 @@ def _own_settings(project: Project, name: str) -> tuple[JobSettings, JobType]:
             f"{name} is a job of the type {settings.type}, which only RELION can run."
         )
     return settings, settings.job_type
-
-
-def _write_settings(
-    project: Project,
-    name: str,
-    job_type: JobType,
-    values: Mapping[str, str],
-    pipeline: Pipeline,
-    *,
-    is_continue: bool,
-) -> None:
-    for path in (project.path / name / "job.star", project.path / job_type.settings_file):
-        write_job_star(path, job_type, values, is_continue=is_continue, dialect=pipeline.dialect)
-
-
-def _register(
-    pipeline: Pipeline,
-    name: str,
-    job_type: JobType,
-    values: Mapping[str, str],
-    status: Status,
-    *,
-    is_continue: bool,
-) -> None:
-    """Enter a job with its files, or only its new state if it is there already."""
-    label = job_type.label + job_type.sublabel(values)
-    old = pipeline.processes.get(name)
-    if old is not None and not is_continue:
-        pipeline.inputs = [edge for edge in pipeline.inputs if edge[1] != name]
-    pipeline.processes[name] = Process(name, old.alias if old else "", label, status)
-    for item in job_inputs(job_type, values, is_continue=is_continue):
-        pipeline.add_input(item.path, item.type, name)
-    for file, node_label in job_type.outputs(values, pipeline.dialect):
-        pipeline.add_output(name, name + file, node_label)
-
-
-def _use_last_iteration(folder: Path, pipeline: Pipeline, name: str, optimiser: str) -> None:
-    """Let the files of the last iteration stand for the results that do not exist."""
-    absent = [n for p, n in pipeline.outputs if p == name and not (folder / n).exists()]
-    pipeline.drop_outputs(name, absent)
-    root = optimiser.removesuffix("_optimiser.star")
-    for ending, label in (
-        ("_data.star", "ParticleGroupMetadata.star.relion.refine3d"),
-        ("_optimiser.star", "OptimiserData.star.relion.refine3d"),
-        ("_half1_class001.mrc", "DensityMap.mrc.relion.halfmap.refine3d"),
-    ):
-        if absent and (folder / name / f"{root}{ending}").exists():
-            pipeline.add_output(name, f"{name}{root}{ending}", label)
-
-
-def _append_note(folder: Path, command: Command, *, is_continue: bool) -> None:
-    what = "Continuing job" if is_continue else "Executing new job"
-    text = (
-        f"\n ++++ {what} on {time.ctime()}\n ++++ with the following command(s): \n"
-        f"{command.text}\n ++++ \n"
-    )
-    with contextlib.suppress(OSError), open(folder / "note.txt", "a", encoding="utf-8") as stream:
-        stream.write(text)

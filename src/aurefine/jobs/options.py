@@ -245,7 +245,7 @@ class Option:
 
 def _with_dashes(flags: Iterable[str]) -> tuple[str, ...]:
     spellings: dict[str, None] = {}
-    for flag in flags:
+    for flag in filter(None, flags):
         spellings[flag] = None
         if flag.startswith("--"):
             spellings["--" + flag[2:].replace("_", "-")] = None
