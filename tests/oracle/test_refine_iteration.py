@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 from aurefine.fourier import shell_index
-from aurefine.geometry.directions import asymmetric_unit, grid_from_angles
+from aurefine.geometry.directions import asymmetric_unit
 from aurefine.geometry.euler import matrix_from_euler
 from aurefine.geometry.sampling import angular_step
 from aurefine.geometry.symmetry import angular_change, point_group
@@ -30,17 +30,17 @@ from aurefine.optics.groups import optics_groups_from_table
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine import batch, schedule
 from aurefine.refine.accuracy import estimate_accuracy
-from aurefine.refine.expectation import HalfResult, expectation
-from aurefine.refine.maximisation import symmetrise
+from aurefine.refine.half_sets import HalfSets
+from aurefine.refine.iteration import RefinementInput, iteration_plan, settings_of
 from aurefine.refine.observer import SilentObserver
 from aurefine.refine.options import RefineOptions
 from aurefine.refine.particles import ParticleSet
 from aurefine.refine.pixels import half_plane_rings
-from aurefine.refine.plan import IterationPlan, make_plan
-from aurefine.refine.profile import Stopwatch
+from aurefine.refine.plan import IterationPlan
 from aurefine.refine.projector import Projector, build_projector
-from aurefine.refine.state import ControllerState, Poses, RefinementState, SamplingState
-from aurefine.refine.update import RefinementInput, maximise
+from aurefine.refine.state import ControllerState, RefinementState, SamplingState
+from aurefine.refine.update import maximise
+from aurefine.refine.work import WorkList, cut_batches
 
 DATA = Path(__file__).parent / "data" / "refine_iteration"
 INITIAL_LOWPASS = 40.0  # Å, not among the values that RELION stores
@@ -114,7 +114,6 @@ class Recomputed:
     plan: IterationPlan
     particles: ParticleSet
     projector: Projector  # of half 1
-    results: tuple[HalfResult, ...]
     relion: pd.DataFrame
     models: tuple[Model, ...]
     map_path: Path  # of half 1, or of all particles
@@ -239,54 +238,38 @@ def recompute(
         models = tuple(replace(m, direction_prior=uniform) for m in models)
     before = replace(before, models=models, sampling=sampling, controller=controller)
     particles = read_particle_set(folder, run / f"{stem}_data.star")
-    plan = make_plan(
-        box=before.box_size,
-        pixel_size=before.pixel_size,
-        current_size=controller.current_size,
-        coarse_step=coarse_step,
-        group=point_group(options.symmetry),
-        grid=grid_from_angles(sampling.order, rot, tilt),
-        sampling=sampling,
-        optics_groups=particles.optics_groups,
-        padding=2.0,
-        options=options,
-        particle_diameter=before.options_particle_diameter,
-        use_correlation=last == 0,
-        reference_has_ctf=True,
+    data = RefinementInput(particles, options)
+    settings = replace(
+        settings_of(before, controller, coarse_step, uses_correlation=last == 0),
+        direction_rot=rot,
+        direction_tilt=tilt,
     )
-    projectors = [build_projector(m.map, controller.current_size // 2, 2.0, pool) for m in models]
+    plan = iteration_plan(settings, data)
+    work = WorkList(
+        {
+            half: cut_batches(
+                half, np.flatnonzero(particles.half == half), particles, before.poses, plan
+            )
+            for half in (1, 2)
+        },
+        lambda n: None,
+    )
+    crew = HalfSets(data, pool)
+    crew.begin(settings, before.poses, dict(enumerate(models, start=1)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(batch, "half_plane_rings", rings_in_window(controller.current_size))
         patch.setattr(batch, "window_index", relion_window)
-        results = tuple(
-            expectation(
-                half,
-                np.flatnonzero(particles.half == half),
-                particles,
-                before.poses,
-                model,
-                projector,
-                plan,
-                1,
-                pool,
-                Stopwatch(),
-                lambda n: None,
-            )
-            for half, model, projector in zip((1, 2), models, projectors, strict=True)
-        )
-    for result in results:
-        symmetrise(result.sums, plan.group, pool)
+        crew.align(settings, work)
     after = maximise(
         before,
-        controller,
+        settings,
         plan,
-        results,
-        joined_poses(before.poses, results),
+        work.new_poses(before.poses),
         models[0].orientability,
-        RefinementInput(particles, options),
-        pool,
+        options,
+        crew,
         SilentObserver(),
-        Stopwatch(),
+        uses_mask=False,
     )
     names = [f"{stem}_model.star"] if final else [f"{stem}_half{h}_model.star" for h in (1, 2)]
     half = "" if final else "_half1"
@@ -295,20 +278,11 @@ def recompute(
         previous=before,
         plan=plan,
         particles=particles,
-        projector=projectors[0],
-        results=results,
+        projector=build_projector(models[0].map, settings.r_max, 2.0, pool),
         relion=read_particles(str(run / f"{stem}_data.star")).particles,
         models=tuple(Model(run / name) for name in names),
         map_path=run / f"{stem}{half}_class001.mrc",
     )
-
-
-def joined_poses(poses: Poses, results: tuple[HalfResult, ...]) -> Poses:
-    columns = {name: np.copy(getattr(poses, name)) for name in POSE_COLUMNS}
-    for result in results:
-        for name, values in columns.items():
-            values[result.rows] = getattr(result, name)
-    return replace(poses, class_number=np.ones_like(poses.class_number), **columns)
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,11 @@ from aurefine.geometry.symmetry import point_group
 from aurefine.imaging import background_weight
 from aurefine.optics.groups import OpticsGroup
 from aurefine.parallel.pool import WorkerPool
+from aurefine.refine.half_sets import HalfSets
 from aurefine.refine.initialise import initial_state
+from aurefine.refine.iteration import RefinementInput
 from aurefine.refine.loop import run_refinement
 from aurefine.refine.observer import SilentObserver
-from aurefine.refine.update import RefinementInput
 
 PIXEL = 4.0
 
@@ -104,7 +105,7 @@ def refine(options, pool):
             state = change(state)
         observer = Recorder()
         data = RefinementInput(case.particles, settings, solvent_mask=mask)
-        return run_refinement(state, data, workers, observer), observer
+        return run_refinement(state, data, HalfSets(data, workers), observer), observer
 
     return run
 

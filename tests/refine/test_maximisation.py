@@ -7,14 +7,17 @@ from aurefine.fourier import fsc_of_maps
 from aurefine.geometry.euler import matrix_from_euler
 from aurefine.geometry.symmetry import point_group
 from aurefine.kernels.slices import insert_slices
+from aurefine.refine.links import SAME_PROCESS
 from aurefine.refine.maximisation import (
-    average_low_resolution,
     gold_standard_fsc,
     group_scales,
+    low_resolution,
     map_spectra,
     noise_spectra,
     reconstruct,
+    replace_low_resolution,
     symmetrise,
+    unpadded_average,
 )
 from aurefine.refine.options import RefineOptions
 from aurefine.refine.pixels import fourier_pixels
@@ -117,7 +120,9 @@ def test_low_resolution_is_averaged(padding, shell, blobs):
         sums_of_views(blobs(), n=40, seed=s, padding=padding, noise=1e-3) for s in (1, 2)
     )
     a, b = first.volume.copy(), second.volume.copy()
-    average_low_resolution(first, second, shell)
+    copies = [low_resolution(sums, shell) for sums in (first, second)]
+    for sums in (first, second):
+        replace_low_resolution(sums, shell, (copies[0] + copies[1]) / 2)
     edge = len(a)
     axis = np.arange(edge) - edge // 2
     r2 = axis[:, None, None] ** 2 + axis[:, None] ** 2 + np.arange(a.shape[2]) ** 2
@@ -164,7 +169,8 @@ def test_gold_standard_fsc_equals_its_definition(padding, blobs, pool):
         sums = sums_of_views(blobs(), n=60, seed=seed, noise=3e-3, padding=padding, r_max=9)
         symmetrise(sums, point_group("C1"), pool)
         halves.append(sums)
-    found = gold_standard_fsc(*halves, 9, BOX // 2 + 1)
+    averages = tuple(unpadded_average(sums, 9) for sums in halves)
+    found = gold_standard_fsc(averages, halves[0], 9, BOX // 2 + 1)
     assert found == pytest.approx(brute_force_fsc(*halves, padding, 9), abs=1e-4)
     assert not found[10:].any()
     assert 0.1 < found[8] < 0.99
@@ -242,7 +248,8 @@ def test_added_sums_hold_all_particles(blobs):
     first, second = sums_of_views(blobs(), n=3), sums_of_views(blobs(), n=4, seed=1)
     second = replace(second, weight=2.0, pmax=1.0, norm=3.0, offset2=4.0, log_likelihood=5.0)
     expected = first.volume + second.volume
-    joined = add_sums(replace(first, weight=1.0), second)
+    joined = replace(first, weight=1.0)
+    add_sums({1: joined, 2: second}, SAME_PROCESS.add)
     assert np.array_equal(joined.volume, expected)
     totals = joined.weight, joined.pmax, joined.norm, joined.offset2, joined.log_likelihood
     assert totals == (3.0, 1.0, 3.0, 4.0, 5.0)

@@ -1,6 +1,6 @@
 """The two-pass search against the sums of the specification, written out for every sample."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -13,11 +13,14 @@ from aurefine.kernels.reference_search import score_list
 from aurefine.kernels.scoring import shifted_rows
 from aurefine.refine.batch import prepare_batch
 from aurefine.refine.coarse import score_weights
-from aurefine.refine.expectation import expectation
+from aurefine.refine.expectation import HalfExpectation
 from aurefine.refine.pixels import half_plane_rings
 from aurefine.refine.profile import Stopwatch
 from aurefine.refine.projector import build_projector
 from aurefine.refine.search import child_rotations
+from aurefine.refine.state import Poses
+from aurefine.refine.sums import HalfSums
+from aurefine.refine.work import WorkList, cut_batches
 
 BOX, PIXEL = 32, 4.0
 FRACTION = 1.3  # Å
@@ -25,19 +28,28 @@ FRACTION = 1.3  # Å
 
 def align(case, plan, model, pool, *, half=1, rows=None, poses=None):
     rows = np.flatnonzero(case.particles.half == half) if rows is None else np.asarray(rows)
-    return expectation(
-        half,
-        rows,
-        case.particles,
-        case.poses if poses is None else poses,
-        model,
-        build_projector(model.map, plan.current_size // 2, 2.0, pool),
-        plan,
-        7,
-        pool,
-        Stopwatch(),
-        lambda n: None,
+    poses = case.poses if poses is None else poses
+    projector = build_projector(model.map, plan.current_size // 2, 2.0, pool)
+    work = WorkList({half: cut_batches(half, rows, case.particles, poses, plan)}, lambda n: None)
+    step = HalfExpectation(
+        half, case.particles, poses, model, projector, plan, 7, pool, Stopwatch()
     )
+    step.run(work)
+    assert work.is_complete
+    return Aligned(step.total(), np.sort(rows), work.new_poses(poses))
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Sums and new poses of some particles."""
+
+    sums: HalfSums
+    rows: np.ndarray
+    poses: Poses
+
+    def __getattr__(self, name):
+        """Return a column of the poses, row by row."""
+        return getattr(self.poses, name)[self.rows]
 
 
 def without_poses(case):

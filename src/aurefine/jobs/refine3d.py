@@ -44,8 +44,10 @@ from aurefine.jobs.refine_result import RefinementResult, finished_result, resul
 from aurefine.jobs.run_log import RunLog
 from aurefine.jobs.stopping import unwrapped_stop
 from aurefine.parallel.pool import WorkerPool
+from aurefine.refine.half_sets import HalfSets
 from aurefine.refine.initialise import initial_state
-from aurefine.refine.loop import RefinementInput, run_refinement
+from aurefine.refine.iteration import RefinementInput
+from aurefine.refine.loop import run_refinement
 from aurefine.refine.options import RefineOptions
 from aurefine.refine.state import Poses, RefinementState
 
@@ -161,7 +163,7 @@ def _run(values: Mapping[str, Any]) -> RefinementResult:
             with _advice_to_continue(job, settings, log):
                 if stored is None:
                     state = job.checkpoint(state, options)
-                final = run_refinement(state, data, pool, job)
+                final = run_refinement(state, data, HalfSets(data, pool), job)
         _write_plots(final, job.history, options, settings, log)
         log.write(f" Time: {time.perf_counter() - start:.1f} s")
     return result_of(final, inputs.table, job.history, settings.output_root)

@@ -31,7 +31,7 @@ class Accuracy:
 
 
 def estimate_accuracy(
-    order: npt.NDArray[np.int64],
+    rows: npt.NDArray[np.int64],
     particles: ParticleSet,
     poses: Poses,
     model: HalfModel,
@@ -44,8 +44,8 @@ def estimate_accuracy(
 
     Parameters
     ----------
-    order : ndarray
-        Rows of half 1 in processing order; the first 100 are used.
+    rows : ndarray
+        Particles of half 1 in processing order; the first 100 are used.
     projector : Projector
         Of half 1's map.
 
@@ -53,7 +53,7 @@ def estimate_accuracy(
     -------
     Accuracy
     """
-    rows = order[:_N_PARTICLES]
+    rows = rows[:_N_PARTICLES]
     geometry_of = {g: geometry for geometry in plan.geometries for g in geometry.group_rows}
     n_shells = plan.box // 2 + 1
 

@@ -1,152 +1,153 @@
-"""The expectation step of one half: images in, sums and poses out (spec 3, 4.1)."""
+"""The expectation step of one half: batches in, sums and poses out (spec 3, 4.1)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
-from aurefine.errors import AurefineError
-from aurefine.geometry.euler import direction_from_angles
+from aurefine.errors import ImageError
+from aurefine.parallel.exact import ExactSum
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.coarse import make_coarse_table
-from aurefine.refine.half_step import BatchResult, HalfStep
+from aurefine.refine.half_step import HalfStep, empty_tally
 from aurefine.refine.particles import ParticleSet
-from aurefine.refine.plan import ImageGeometry, IterationPlan
+from aurefine.refine.plan import IterationPlan
 from aurefine.refine.profile import Stopwatch
 from aurefine.refine.projector import Projector
 from aurefine.refine.state import HalfModel, Poses
 from aurefine.refine.sums import HalfSums, empty_sums
+from aurefine.refine.tally import Tally
+from aurefine.refine.work import Batch, WorkSource
 
-__all__ = ["HalfResult", "expectation"]
+__all__ = ["HalfExpectation"]
 
-Float = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
+Float32 = npt.NDArray[np.float32]
 
-_MAX_BATCH = 512  # particles
 _GIB = 1 << 30
+_Shared = tuple[ParticleSet, Poses, HalfModel, Projector, IterationPlan]
 
 
-@dataclass(frozen=True, slots=True)
-class HalfResult:
-    """Sums of one half and the new poses of its particles."""
+class HalfExpectation:
+    """Aligns batches of one half, in any order, and adds them up.
 
-    sums: HalfSums
-    rows: IntArray  # (n,), rows of the particle table
-    rot: Float
-    tilt: Float
-    psi: Float
-    offset_x: Float  # Å
-    offset_y: Float
-    norm_correction: Float
-    log_likelihood: Float
-    pmax: Float
-    n_significant: IntArray
-
-
-def expectation(
-    half: int,
-    order: IntArray,
-    particles: ParticleSet,
-    poses: Poses,
-    model: HalfModel,
-    projector: Projector,
-    plan: IterationPlan,
-    seed: int,
-    pool: WorkerPool,
-    stopwatch: Stopwatch,
-    progress: Callable[[int], None],
-) -> HalfResult:
-    """Align the particles of one half against its own reference.
-
-    Parameters
-    ----------
-    half : int
-        1 or 2.
-    order : ndarray, shape (n,)
-        Rows of the particle table to process, all of this half.
-    model : HalfModel
-        Of this half.
-    projector : Projector
-        Of this half's map.
-    seed : int
-        Seed of noise-filled masks.
-    progress : callable
-        Called with the number of particles done since the last call.
-
-    Returns
-    -------
-    HalfResult
-
-    Raises
-    ------
-    AurefineError
-        If a particle of the other half is among `order`.
+    What a batch contributes depends on the batch alone, and the sums do not depend on the order
+    of the batches, nor on which process has added which of them.
     """
-    if np.any(particles.half[order] != half):
-        wrong = order[particles.half[order] != half][0]
-        raise AurefineError(
-            f"particle row {wrong + 1} belongs to half {particles.half[wrong]}, but half {half} "
-            "is being processed: the halves must stay independent"
+
+    def __init__(
+        self,
+        half: int,
+        particles: ParticleSet,
+        poses: Poses,
+        model: HalfModel,
+        projector: Projector,
+        plan: IterationPlan,
+        seed: int,
+        pool: WorkerPool,
+        stopwatch: Stopwatch,
+    ) -> None:
+        """Start with nothing added.
+
+        Parameters
+        ----------
+        half : int
+            1 or 2.
+        model : HalfModel
+            Of this half.
+        projector : Projector
+            Of this half's map.
+        seed : int
+            Seed of noise-filled masks.
+        """
+        self.half = half
+        self._shared: _Shared | None = (particles, poses, model, projector, plan)
+        self._seed, self._pool, self._stopwatch = seed, pool, stopwatch
+        self.sums = empty_sums(
+            radius=projector.radius,
+            padding=projector.padding,
+            box=plan.box,
+            n_noise_groups=len(model.sigma2_noise),
+            n_groups=len(model.group_scale),
+            n_directions=len(model.direction_prior),
         )
-    sums = empty_sums(
-        radius=projector.radius,
-        padding=projector.padding,
-        box=plan.box,
-        n_noise_groups=len(model.sigma2_noise),
-        n_groups=len(model.group_scale),
-        n_directions=len(model.direction_prior),
-    )
-    parts: list[BatchResult] = []
-    for geometry in plan.geometries:
-        rows = order[np.isin(particles.optics[order], geometry.group_rows)]
-        if not len(rows):
-            continue
-        if plan.sampling.is_local:
-            rows = _sorted_by_direction(rows, poses)
-            table = None
-        else:
-            with stopwatch("slices"):
-                table = make_coarse_table(
-                    plan, geometry, projector, model, pool, _table_budget(plan)
-                )
-        half_step = HalfStep(
-            particles, poses, model, projector, plan, geometry, table, seed, pool, stopwatch, sums
+        self._tally = empty_tally(model)
+        self.exact = ExactSum(len(self._tally.vector))
+        self._step: tuple[int, HalfStep] | None = None  # of the last geometry
+
+    def run(self, work: WorkSource) -> None:
+        """Align batches until there are no more."""
+        for batch, raw in self._with_images(work):
+            result, tally = self._half_step(batch.geometry).run(batch.rows, raw, work.progress)
+            self._add(tally, batch)
+            work.deliver(batch, result)
+
+    def release(self) -> None:
+        """Forget everything but the sums."""
+        self._step = self._shared = None
+
+    def total(self) -> HalfSums:
+        """Return all sums, the small ones in their final form."""
+        sums, tally = self.sums, self._tally
+        tally.vector[:] = self.exact.value()
+        sums.noise, sums.noise_pixels = tally.noise, tally.noise_pixels
+        sums.scale_cross, sums.scale_power = tally.scale_cross, tally.scale_power
+        sums.direction = tally.direction
+        sums.offset2, sums.weight, sums.norm, sums.log_likelihood, sums.pmax = (
+            tally.scalars.tolist()
         )
-        size = _batch_size(plan, geometry)
-        batches = [rows[i : i + size] for i in range(0, len(rows), size)]
-        ahead = pool.read_ahead(particles.images.read, batches[0])
-        for k, batch_rows in enumerate(batches):
-            with stopwatch("reading"):
+        return sums
+
+    def _with_images(self, work: WorkSource) -> Iterator[tuple[Batch, Float32]]:
+        """Yield batches with their images; those of the next one are read meanwhile."""
+        assert self._shared is not None
+        read = self._shared[0].images.read
+        batch = work.take(self.half)
+        ahead = self._pool.read_ahead(read, batch.rows) if batch else None
+        while batch is not None and ahead is not None:
+            following = work.take(self.half)
+            with self._stopwatch("reading"):
                 raw = ahead.result()
-            if k + 1 < len(batches):
-                ahead = pool.read_ahead(particles.images.read, batches[k + 1])
-            parts.extend(half_step.run(batch_rows, raw, progress))
-    joined = {
-        name: np.concatenate([getattr(part, name) for part in parts])
-        for name in BatchResult.__slots__
-    }
-    done = np.argsort(joined["rows"], kind="stable")
-    return HalfResult(sums=sums, **{name: values[done] for name, values in joined.items()})
+            ahead = self._pool.read_ahead(read, following.rows) if following else None
+            yield batch, raw
+            batch = following
 
+    def _half_step(self, index: int) -> HalfStep:
+        """Prepare what all batches of a geometry share."""
+        if self._step is not None and self._step[0] == index:
+            return self._step[1]
+        assert self._shared is not None
+        self._step = None  # one table at a time in memory
+        particles, poses, model, projector, plan = self._shared
+        geometry = plan.geometries[index]
+        table = None
+        if not plan.sampling.is_local:
+            with self._stopwatch("slices"):
+                budget = int(plan.options.memory_budget * _GIB / 2)
+                table = make_coarse_table(plan, geometry, projector, model, self._pool, budget)
+        step = HalfStep(
+            particles,
+            poses,
+            model,
+            projector,
+            plan,
+            geometry,
+            table,
+            self._seed,
+            self._pool,
+            self._stopwatch,
+            self.sums,
+        )
+        self._step = index, step
+        return step
 
-def _sorted_by_direction(rows: IntArray, poses: Poses) -> IntArray:
-    """Order particles by viewing direction, so that neighbours share slices and memory."""
-    directions = direction_from_angles(poses.rot[rows], poses.tilt[rows])
-    key = np.round(directions * 8).astype(np.int64)
-    order = np.lexsort((poses.psi[rows], key[:, 1], key[:, 0], key[:, 2]))
-    return rows[order]
-
-
-def _table_budget(plan: IterationPlan) -> int:
-    return int(plan.options.memory_budget * _GIB / 2)
-
-
-def _batch_size(plan: IterationPlan, geometry: ImageGeometry) -> int:
-    """Particles per batch from the byte budget; depends on options only, not on threads."""
-    per_particle = 4 * (4 * geometry.box**2 + 10 * geometry.pixels.n_pixels)
-    rows = 8 * geometry.pixels.n_pixels * len(plan.fine_offsets)
-    size = int(plan.options.memory_budget * _GIB / 4 // (per_particle + rows / 2))
-    return int(np.clip(size, 8, _MAX_BATCH))
+    def _add(self, tally: Tally, batch: Batch) -> None:
+        try:
+            self.exact.add(tally.vector)
+        except ValueError:
+            raise ImageError(
+                f"particle rows {batch.rows.min() + 1} to {batch.rows.max() + 1}: one of them has "
+                "a noise power or an intensity scale that is not a number. Its image or its CTF "
+                "parameters are unusable; remove the particle."
+            ) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +23,9 @@ from aurefine.refine.profile import Stopwatch
 from aurefine.refine.projector import Projector
 from aurefine.refine.state import HalfModel, Poses
 from aurefine.refine.sums import HalfSums
+from aurefine.refine.tally import Tally
 
-__all__ = ["BatchResult", "HalfStep"]
+__all__ = ["BatchResult", "HalfStep", "empty_tally", "join_results"]
 
 Float = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
@@ -50,6 +51,22 @@ class BatchResult:
     n_significant: IntArray
 
 
+def empty_tally(model: HalfModel) -> Tally:
+    """Small sums at zero for everything that a half estimates."""
+    n_noise_groups, n_shells = model.sigma2_noise.shape
+    n_groups, n_directions = len(model.group_scale), len(model.direction_prior)
+    return Tally(n_noise_groups, n_shells, n_groups, n_directions)
+
+
+def join_results(parts: Sequence[BatchResult]) -> BatchResult:
+    """Put the particles of several results one after the other."""
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in BatchResult.__slots__
+    }
+    return BatchResult(**columns)
+
+
 @dataclass(frozen=True, slots=True)
 class HalfStep:
     """What all batches of one half and image geometry share."""
@@ -68,8 +85,8 @@ class HalfStep:
 
     def run(
         self, rows: IntArray, raw: Float32, progress: Callable[[int], None]
-    ) -> list[BatchResult]:
-        """Align one batch and add it to the sums."""
+    ) -> tuple[BatchResult, Tally]:
+        """Align one batch, add it to the volume of the sums, and return its small sums."""
         plan, geometry, poses, particles = self.plan, self.geometry, self.poses, self.particles
         offsets = np.stack([poses.offset_x[rows], poses.offset_y[rows]], axis=1)
         origin_px = _round_half_away(offsets / geometry.pixel_size)
@@ -116,6 +133,7 @@ class HalfStep:
         image_norms = np.sqrt(np.maximum(batch.window_power, 1e-30))
         model_transfer = coarse.reference_factor(batch, plan, geometry)
         results = []
+        tally = empty_tally(self.model)
         for a, b in _particle_ranges(pairs.first, int(plan.options.memory_budget * _GIB / 4)):
             with self.stopwatch("fine scoring"):
                 posterior = search.fine_search(
@@ -149,10 +167,12 @@ class HalfStep:
                 )
             with self.stopwatch("statistics"):
                 results.append(
-                    self._collect(batch, (a, b), pairs, posterior, statistics, intensity[a:b])
+                    self._collect(
+                        batch, (a, b), pairs, posterior, statistics, intensity[a:b], tally
+                    )
                 )
             progress(b - a)
-        return results
+        return join_results(results), tally
 
     def _coarse(
         self,
@@ -205,9 +225,10 @@ class HalfStep:
         posterior: search.Posterior,
         statistics: Statistics,
         intensity: Float,
+        tally: Tally,
     ) -> BatchResult:
-        """Add the scalar and spectral statistics to the sums and gather the new poses."""
-        plan, geometry, sums, particles = self.plan, self.geometry, self.sums, self.particles
+        """Add the scalar and spectral statistics to the tally and gather the new poses."""
+        plan, geometry, particles = self.plan, self.geometry, self.particles
         a, b = particle_range
         rows = batch.rows[a:b]
         power = batch.ring_power[a:b]
@@ -218,12 +239,12 @@ class HalfStep:
         _, pixels_per_ring = half_plane_rings(geometry.box)
         weighted = power.copy()
         weighted[:, :n_shells] *= weight[:, None]
-        np.add.at(sums.noise, (noise_group[:, None], shells[None, :]), weighted)
+        np.add.at(tally.noise, (noise_group[:, None], shells[None, :]), weighted)
         pixel_shell = shells[geometry.pixels.shell]
         for group, residual in enumerate(statistics.residual_by_pixel):
-            np.add.at(sums.noise[group], pixel_shell, residual)
+            np.add.at(tally.noise[group], pixel_shell, residual)
         np.add.at(
-            sums.noise_pixels,
+            tally.noise_pixels,
             (noise_group[:, None], shells[None, :]),
             weight[:, None] * pixels_per_ring[None, :],
         )
@@ -231,8 +252,8 @@ class HalfStep:
         norm = np.sqrt(2 * expected) / intensity if plan.options.norm else np.ones(len(rows))
         micrograph = particles.micrograph_group[rows]
         scale = np.maximum(self.model.group_scale[micrograph], 0.001)
-        np.add.at(sums.scale_cross, micrograph, statistics.sums[:, 1] / scale)
-        np.add.at(sums.scale_power, micrograph, statistics.sums[:, 2] / scale**2)
+        np.add.at(tally.scale_cross, micrograph, statistics.sums[:, 1] / scale)
+        np.add.at(tally.scale_power, micrograph, statistics.sums[:, 2] / scale**2)
         n_child = plan.n_child_offsets
         fine_total = (
             batch.origin_px[a:b, None] * geometry.pixel_size + plan.fine_offsets[None]
@@ -243,17 +264,17 @@ class HalfStep:
         particle = np.repeat(np.arange(b - a), np.diff(own.first))
         by_offset = posterior.weights.sum(axis=2, dtype=float)  # (n_pairs, n_child_offsets)
         fine_index = own.offset[:, None] * n_child + np.arange(n_child)
-        sums.offset2 += float((by_offset * distance2[particle[:, None], fine_index]).sum())
-        sums.direction += np.bincount(
+        offset2 = (by_offset * distance2[particle[:, None], fine_index]).sum()
+        tally.direction += np.bincount(
             self._direction_rows(own.orientation),
             weights=by_offset.sum(axis=1),
-            minlength=len(sums.direction),
+            minlength=len(tally.direction),
         )
-        sums.weight += float(weight.sum())
-        sums.norm += float(norm.sum())
         likelihood = self._log_likelihood(batch, (a, b), posterior, noise_group)
-        sums.log_likelihood += float(likelihood.sum())
-        sums.pmax += float(posterior.probability.sum())
+        probability = posterior.probability
+        tally.scalars += (
+            offset2, weight.sum(), norm.sum(), likelihood.sum(), probability.sum()
+        )  # fmt: skip
         pair, child_offset, child = np.unravel_index(posterior.best, posterior.weights.shape)
         rot, tilt, psi = search.best_angles(own.orientation[pair], child, plan)
         shift = fine_total[np.arange(b - a), own.offset[pair] * n_child + child_offset]

@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from aurefine.geometry.directions import asymmetric_unit, grid_from_angles
+from aurefine.geometry.directions import asymmetric_unit
 from aurefine.geometry.sampling import angular_step, next_perturbation
 from aurefine.geometry.symmetry import point_group
-from aurefine.parallel.pool import WorkerPool
 from aurefine.refine import schedule
-from aurefine.refine.accuracy import estimate_accuracy
-from aurefine.refine.expectation import HalfResult, expectation
-from aurefine.refine.maximisation import symmetrise
+from aurefine.refine.crew import Crew
+from aurefine.refine.half_sets import reset_direction_prior
+from aurefine.refine.iteration import RefinementInput, iteration_plan, settings_of
 from aurefine.refine.observer import RunObserver
 from aurefine.refine.options import RefineOptions
 from aurefine.refine.particles import ParticleSet
-from aurefine.refine.plan import IterationPlan, make_plan
-from aurefine.refine.profile import Stopwatch
-from aurefine.refine.projector import Projector, build_projector, padded_size
-from aurefine.refine.state import ControllerState, Poses, RefinementState, SamplingState
-from aurefine.refine.update import RefinementInput, maximise
+from aurefine.refine.plan import IterationPlan
+from aurefine.refine.state import ControllerState, RefinementState, SamplingState
+from aurefine.refine.update import maximise
+from aurefine.refine.work import WorkList, cut_batches
 
-__all__ = ["RefinementInput", "run_refinement"]
+__all__ = ["run_refinement"]
 
-Float = npt.NDArray[np.float64]
-Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 
 def run_refinement(
-    state: RefinementState, data: RefinementInput, pool: WorkerPool, observer: RunObserver
+    state: RefinementState, data: RefinementInput, crew: Crew, observer: RunObserver
 ) -> RefinementState:
     """Iterate from a state until convergence or the last allowed iteration.
 
@@ -42,7 +37,8 @@ def run_refinement(
     state : RefinementState
         Iteration 0, or any iteration read from a checkpoint.
     data : RefinementInput
-    pool : WorkerPool
+    crew : Crew
+        Does the work.
     observer : RunObserver
         Is told what happens and stores the iterations.
 
@@ -63,7 +59,7 @@ def run_refinement(
         )
         state = replace(state, controller=controller)
     while state.controller.iteration < options.auto_iter_max:
-        state = _iterate(state, data, pool, observer, force=force)
+        state = _iterate(state, data, crew, observer, force=force)
         if state.controller.has_converged:
             observer.converged(state)
             break
@@ -77,14 +73,13 @@ def run_refinement(
 def _iterate(
     state: RefinementState,
     data: RefinementInput,
-    pool: WorkerPool,
+    crew: Crew,
     observer: RunObserver,
     *,
     force: bool,
 ) -> RefinementState:
     """One iteration, in the order of spec 5.2."""
     options, particles = data.options, data.particles
-    stopwatch = Stopwatch()
     has_converged = force or schedule.is_converged(state.controller, options)
     controller = replace(
         state.controller, iteration=state.controller.iteration + 1, has_converged=has_converged
@@ -94,24 +89,14 @@ def _iterate(
         controller, state.box_size, state.pixel_size, state.models[0].average_pmax
     )
     uses_correlation = options.always_cc or (options.firstiter_cc and controller.iteration == 1)
-    with stopwatch("projectors"):
-        projector = _projector(state.models[0].map, state.pixel_size, controller, options, pool)
-    orders = tuple(_processing_order(state, particles, half) for half in (1, 2))
     coarse_step = angular_step(state.sampling.order)
+    settings = settings_of(state, controller, coarse_step, uses_correlation=uses_correlation)
+    crew.begin(settings, state.poses, dict(enumerate(state.models, start=1)))
+    orders = {half: _processing_order(state, particles, half) for half in (1, 2)}
     orientability = state.models[0].orientability
     if not (options.firstiter_cc and controller.iteration == 1):
         observer.accuracy_started()
-        with stopwatch("accuracy"):
-            accuracy = estimate_accuracy(
-                orders[0],
-                particles,
-                state.poses,
-                state.models[0],
-                projector,
-                _plan(state, state.sampling, controller, coarse_step, data, uses_correlation),
-                state.random_seed,
-                pool,
-            )
+        accuracy = crew.estimate_accuracy(settings, orders[1])
         orientability = accuracy.orientability
         controller = replace(
             controller, accuracy_angles=accuracy.angles, accuracy_offsets=accuracy.offsets
@@ -124,61 +109,31 @@ def _iterate(
         )
         observer.sampling_updated(sampling)
     state = _with_sampling(state, sampling, controller, options)
-    plan = _plan(state, state.sampling, controller, coarse_step, data, uses_correlation)
+    settings = settings_of(state, controller, coarse_step, uses_correlation=uses_correlation)
+    plan = iteration_plan(settings, data)
     controller = replace(controller, coarse_size=_coarse_size(plan))
+    settings = replace(settings, controller=controller)
     observer.expectation_started(controller, plan, particles.n_particles)
-    results: list[HalfResult] = []
-    for half, order, model in zip((1, 2), orders, state.models, strict=True):
-        if half == 2:  # the padded references are never in memory together
-            del projector
-            with stopwatch("projectors"):
-                projector = _projector(model.map, state.pixel_size, controller, options, pool)
-        result = expectation(
-            half,
-            order,
-            particles,
-            state.poses,
-            model,
-            projector,
-            plan,
-            state.random_seed,
-            pool,
-            stopwatch,
-            observer.particles_done,
-        )
-        results.append(result)
-    del projector
-    poses = _new_poses(state.poses, results)
-    with stopwatch("symmetrising"):
-        for result in results:
-            symmetrise(result.sums, plan.group, pool)
-    return maximise(
+    work = WorkList(
+        {
+            half: cut_batches(half, order, particles, state.poses, plan)
+            for half, order in orders.items()
+        },
+        observer.particles_done,
+    )
+    crew.align(settings, work)
+    state = maximise(
         state,
-        controller,
+        settings,
         plan,
-        results,
-        poses,
+        work.new_poses(state.poses),
         orientability,
-        data,
-        pool,
+        options,
+        crew,
         observer,
-        stopwatch,
+        uses_mask=options.solvent_correct_fsc and data.solvent_mask is not None,
     )
-
-
-def _projector(
-    reference: Float32,
-    pixel_size: float,
-    controller: ControllerState,
-    options: RefineOptions,
-    pool: WorkerPool,
-) -> Projector:
-    extent = len(reference) * pixel_size
-    limit = options.strict_lowres_exp
-    lowest = int(np.floor(extent / limit + 0.5)) if limit > 0 else -1
-    return build_projector(
-        reference, controller.current_size // 2, options.padding, pool, lowest_shell=lowest
-    )
+    return replace(state, times=crew.finish())
 
 
 def _processing_order(state: RefinementState, particles: ParticleSet, half: int) -> IntArray:
@@ -188,33 +143,6 @@ def _processing_order(state: RefinementState, particles: ParticleSet, half: int)
         rng = np.random.Generator(np.random.Philox(key=[state.random_seed, half]))
         rows = rng.permutation(rows)
     return rows[np.argsort(particles.optics[rows], kind="stable")]
-
-
-def _plan(
-    state: RefinementState,
-    sampling: SamplingState,
-    controller: ControllerState,
-    coarse_step: float,
-    data: RefinementInput,
-    uses_correlation: bool,
-) -> IterationPlan:
-    options = data.options
-    return make_plan(
-        box=state.box_size,
-        pixel_size=state.pixel_size,
-        current_size=controller.current_size,
-        coarse_step=coarse_step,
-        group=point_group(options.symmetry),
-        grid=grid_from_angles(sampling.order, state.direction_rot, state.direction_tilt),
-        sampling=sampling,
-        optics_groups=data.particles.optics_groups,
-        mtf_curves=data.particles.mtf_curves,
-        padding=padded_size(state.box_size, options.padding) / state.box_size,
-        options=options,
-        particle_diameter=state.options_particle_diameter,
-        use_correlation=uses_correlation,
-        reference_has_ctf=not (options.ctf_uncorrected_ref and controller.iteration == 1),
-    )
 
 
 def _coarse_size(plan: IterationPlan) -> int:
@@ -238,8 +166,7 @@ def _with_sampling(
         return replace(state, sampling=new)
     group = point_group(options.symmetry)
     grid = asymmetric_unit(sampling.order, group, tilt_limit=options.limit_tilt)
-    n = len(grid.rot)
-    models = tuple(replace(m, direction_prior=np.full(n, 1 / n)) for m in state.models)
+    models = tuple(reset_direction_prior(model, len(grid.rot)) for model in state.models)
     return replace(
         state,
         sampling=new,
@@ -247,25 +174,3 @@ def _with_sampling(
         direction_tilt=grid.tilt,
         models=models,
     )
-
-
-def _new_poses(poses: Poses, results: list[HalfResult]) -> Poses:
-    """Put the results of both halves in the order of the table."""
-    columns: dict[str, Any] = {name: np.copy(getattr(poses, name)) for name in _POSE_COLUMNS}
-    for result in results:
-        for name, values in columns.items():
-            values[result.rows] = getattr(result, name)
-    return replace(poses, class_number=np.ones_like(poses.class_number), **columns)
-
-
-_POSE_COLUMNS = (
-    "rot",
-    "tilt",
-    "psi",
-    "offset_x",
-    "offset_y",
-    "norm_correction",
-    "log_likelihood",
-    "pmax",
-    "n_significant",
-)

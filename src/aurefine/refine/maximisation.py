@@ -20,17 +20,20 @@ from aurefine.refine.sums import HalfSums
 
 __all__ = [
     "MapSpectra",
-    "average_low_resolution",
     "gold_standard_fsc",
     "group_scales",
+    "low_resolution",
     "map_spectra",
     "noise_spectra",
     "reconstruct",
+    "replace_low_resolution",
     "symmetrise",
+    "unpadded_average",
 ]
 
 Float = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
 
 _FFT_ROWS = 4  # of the half-way transform that one task takes
 
@@ -56,60 +59,95 @@ def symmetrise(sums: HalfSums, group: PointGroup, pool: WorkerPool) -> None:
     sums.volume = out
 
 
-def average_low_resolution(first: HalfSums, second: HalfSums, shell: int) -> None:
-    """Replace the sums of both halves up to a shell by their average, in place (spec 4.4)."""
-    radius = int(np.floor(first.padding * shell + 0.5))
-    edge = len(first.volume)
+def low_resolution(sums: HalfSums, shell: int) -> Float32:
+    """Copy the sums up to a shell (spec 4.4), shape (n_voxels, 3)."""
+    box, inside = _sphere(sums, shell)
+    copied: Float32 = sums.volume[box][inside]
+    return copied
+
+
+def replace_low_resolution(sums: HalfSums, shell: int, values: Float32) -> None:
+    """Put other sums in the place of those up to a shell, in the order of `low_resolution`."""
+    box, inside = _sphere(sums, shell)
+    sums.volume[box][inside] = values
+
+
+def _sphere(sums: HalfSums, shell: int) -> tuple[tuple[slice, ...], npt.NDArray[np.bool_]]:
+    """Cube of the volume that holds all voxels up to a shell, and which of its voxels they are."""
+    radius = int(np.floor(sums.padding * shell + 0.5))
+    edge = len(sums.volume)
     centre = edge // 2
     lo, hi = max(0, centre - radius), min(edge, centre + radius + 1)
     z = np.arange(lo, hi) - centre
-    x = np.arange(min(radius + 1, first.volume.shape[2]))
+    x = np.arange(min(radius + 1, sums.volume.shape[2]))
     inside = z[:, None, None] ** 2 + z[None, :, None] ** 2 + x[None, None, :] ** 2 <= radius**2
-    box = (slice(lo, hi), slice(lo, hi), slice(0, len(x)))
-    a, b = first.volume[box], second.volume[box]
-    mean = (a[inside] + b[inside]) / 2
-    a[inside] = mean
-    b[inside] = mean
+    return (slice(lo, hi), slice(lo, hi), slice(0, len(x))), inside
 
 
-def _downsampled_average(sums: HalfSums, r_max: int) -> tuple[npt.NDArray[np.complex64], Float]:
-    """Weighted averages on the unpadded grid and the squared radius of each voxel."""
+@dataclass(frozen=True, slots=True)
+class _UnpaddedGrid:
+    """Which voxels of the padded grid make up a voxel of the unpadded one, up to a shell."""
+
+    first_z: IntArray  # where the runs of planes begin
+    first_x: IntArray
+    keep_z: npt.NDArray[np.bool_]  # of these runs, those up to the shell
+    keep_x: npt.NDArray[np.bool_]
+    radius2: Float  # of the kept voxels
+
+
+def _unpadded_grid(sums: HalfSums, r_max: int) -> _UnpaddedGrid:
     edge, _, n_x, _ = sums.volume.shape
-    centre = edge // 2
 
-    def starts(indices: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], Float]:
+    def starts(indices: IntArray) -> tuple[IntArray, Float]:
         q = np.sign(indices) * np.floor(np.abs(indices) / sums.padding + 0.5)
         first = np.flatnonzero(np.concatenate([[True], np.diff(q) != 0]))
         return first, q[first]
 
-    first_z, q_z = starts(np.arange(edge) - centre)
+    first_z, q_z = starts(np.arange(edge) - edge // 2)
     first_x, q_x = starts(np.arange(n_x))
-    reduced = np.add.reduceat(sums.volume, first_z, axis=0)
-    reduced = np.add.reduceat(reduced, first_z, axis=1)
-    reduced = np.add.reduceat(reduced, first_x, axis=2)
-    keep_z = np.abs(q_z) <= r_max
-    keep_x = q_x <= r_max
-    reduced = reduced[keep_z][:, keep_z][:, :, keep_x]
+    keep_z, keep_x = np.abs(q_z) <= r_max, q_x <= r_max
+    q_z, q_x = q_z[keep_z], q_x[keep_x]
+    radius2 = q_z[:, None, None] ** 2 + q_z[None, :, None] ** 2 + q_x[None, None, :] ** 2
+    return _UnpaddedGrid(first_z, first_x, keep_z, keep_x, radius2)
+
+
+def unpadded_average(sums: HalfSums, r_max: int) -> npt.NDArray[np.complex64]:
+    """Weighted averages on the unpadded grid up to a shell, shape (n_z, n_z, n_x)."""
+    grid = _unpadded_grid(sums, r_max)
+    reduced = np.add.reduceat(sums.volume, grid.first_z, axis=0)
+    reduced = np.add.reduceat(reduced, grid.first_z, axis=1)
+    reduced = np.add.reduceat(reduced, grid.first_x, axis=2)
+    reduced = reduced[grid.keep_z][:, grid.keep_z][:, :, grid.keep_x]
     weight = reduced[..., 2]
     average = np.zeros(weight.shape, np.complex64)
     np.divide(reduced[..., 0] + 1j * reduced[..., 1], weight, out=average, where=weight > 0)
-    q_z, q_x = q_z[keep_z], q_x[keep_x]
-    return average, q_z[:, None, None] ** 2 + q_z[None, :, None] ** 2 + q_x[None, None, :] ** 2
+    return average
 
 
-def gold_standard_fsc(first: HalfSums, second: HalfSums, r_max: int, n_shells: int) -> Float:
+def gold_standard_fsc(
+    averages: tuple[npt.NDArray[np.complex64], npt.NDArray[np.complex64]],
+    sums: HalfSums,
+    r_max: int,
+    n_shells: int,
+) -> Float:
     """FSC between the unregularised, unmasked halves (spec 4.5a), zero beyond `r_max`.
+
+    Parameters
+    ----------
+    averages : pair of ndarray
+        `unpadded_average` of both halves.
+    sums : HalfSums
+        Of one of them, which says how the grids are made.
 
     Returns
     -------
     ndarray, shape (n_shells,)
     """
-    a, radius2 = _downsampled_average(first, r_max)
-    b, _ = _downsampled_average(second, r_max)
+    radius2 = _unpadded_grid(sums, r_max).radius2
     shell = np.floor(np.sqrt(radius2) + 0.5).astype(np.int64)
     inside = (radius2 <= r_max**2) & (shell < n_shells)
     index = shell[inside]
-    a, b = a[inside].astype(np.complex128), b[inside].astype(np.complex128)
+    a, b = (average[inside].astype(np.complex128) for average in averages)
 
     def total(values: npt.NDArray[np.floating]) -> Float:
         sums: Float = np.bincount(index, weights=values, minlength=n_shells).astype(np.float64)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +12,8 @@ import numpy.typing as npt
 __all__ = ["HalfSums", "add_sums", "empty_sums"]
 
 Float = npt.NDArray[np.float64]
+
+_SCALARS = ("offset2", "weight", "norm", "log_likelihood", "pmax")
 
 
 @dataclass(slots=True)
@@ -58,17 +62,24 @@ def empty_sums(
     )
 
 
-def add_sums(target: HalfSums, other: HalfSums) -> HalfSums:
-    """Add the accumulators of the other half to `target` in place and return it."""
-    target.volume += other.volume
-    target.noise += other.noise
-    target.noise_pixels += other.noise_pixels
-    target.scale_cross += other.scale_cross
-    target.scale_power += other.scale_power
-    target.direction += other.direction
-    target.offset2 += other.offset2
-    target.weight += other.weight
-    target.norm += other.norm
-    target.log_likelihood += other.log_likelihood
-    target.pmax += other.pmax
-    return target
+def add_sums(
+    halves: Mapping[int, HalfSums], add: Callable[[Mapping[int, npt.NDArray[Any]]], None]
+) -> None:
+    """Add the sums of half 2 to those of half 1.
+
+    Parameters
+    ----------
+    halves : mapping of HalfSums
+        By half, as far as they are here.
+    add : callable
+        Adds an array of half 2 to one of half 1 in place, where half 1 is.
+    """
+    for name in ("volume", "noise", "noise_pixels", "scale_cross", "scale_power", "direction"):
+        add({half: getattr(sums, name) for half, sums in halves.items()})
+    scalars = {
+        half: np.array([getattr(sums, name) for name in _SCALARS]) for half, sums in halves.items()
+    }
+    add(scalars)
+    for half, sums in halves.items():
+        for name, value in zip(_SCALARS, scalars[half].tolist(), strict=True):
+            setattr(sums, name, value)

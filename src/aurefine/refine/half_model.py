@@ -1,0 +1,117 @@
+"""New parameters of a half from its sums and the FSC (spec 4.6-4.8)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from aurefine.fourier import lowpass_filter
+from aurefine.fourier.filters import lowpass_profile
+from aurefine.imaging import soft_sphere
+from aurefine.parallel.pool import WorkerPool
+from aurefine.refine.iteration import IterationSettings, RefinementInput
+from aurefine.refine.maximisation import (
+    MapSpectra,
+    group_scales,
+    map_spectra,
+    noise_spectra,
+    reconstruct,
+)
+from aurefine.refine.profile import Stopwatch
+from aurefine.refine.state import HalfModel
+from aurefine.refine.sums import HalfSums
+
+__all__ = ["updated_model"]
+
+Float = npt.NDArray[np.float64]
+Float32 = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+
+
+def updated_model(
+    model: HalfModel,
+    sums: HalfSums,
+    fsc: Float,
+    orientability: Float,
+    n_particles: IntArray,
+    settings: IterationSettings,
+    data: RefinementInput,
+    pool: WorkerPool,
+    stopwatch: Stopwatch,
+) -> HalfModel:
+    """Reconstruct the map and update all other parameters.
+
+    Parameters
+    ----------
+    model : HalfModel
+        Of the previous iteration.
+    sums : HalfSums
+        Symmetrised; of both halves together in the joined last iteration.
+    fsc, orientability : ndarray, shape (n_box // 2 + 1,)
+    n_particles : ndarray, shape (n_groups,)
+        That the sums were made from, in each intensity-scale group.
+    """
+    options, controller = data.options, settings.controller
+    box, pixel_size = settings.box_size, settings.pixel_size
+    is_joined = controller.has_converged
+    with stopwatch("reconstruction"):
+        spectra = map_spectra(sums, fsc, options, is_joined=is_joined)
+        new_map = reconstruct(sums, box, settings.r_max, spectra.inverse_prior, options, pool)
+    if settings.uses_correlation and controller.iteration == 1 and options.initial_lowpass > 0:
+        new_map = lowpass_filter(
+            new_map, pixel_size, options.initial_lowpass, workers=pool.n_threads
+        )
+        spectra = _filtered_spectra(spectra, box, pixel_size, options.initial_lowpass)
+    if options.flatten_solvent and not is_joined:
+        new_map = _flatten(new_map, settings, data)
+    weight = sums.weight
+    if weight <= 0:
+        return replace(model, map=new_map)
+    keeps_noise = options.fix_sigma_noise or settings.uses_correlation
+    keeps_scale = settings.uses_correlation or not options.scale or len(model.group_scale) == 1
+    variance = max(sums.offset2 / (2 * weight), options.min_sigma2_offset)
+    return replace(
+        model,
+        map=new_map,
+        sigma2_noise=model.sigma2_noise if keeps_noise else noise_spectra(sums, model.sigma2_noise),
+        group_scale=model.group_scale if keeps_scale else group_scales(sums, n_particles),
+        direction_prior=sums.direction / weight,
+        norm_average=sums.norm / weight if options.norm else 1.0,
+        sigma_offset=model.sigma_offset if options.fix_sigma_offset else float(np.sqrt(variance)),
+        tau2=spectra.tau2,
+        sigma2_map=spectra.sigma2_map,
+        data_vs_prior=spectra.data_vs_prior,
+        fsc=fsc,
+        fourier_coverage=spectra.fourier_coverage,
+        orientability=orientability,
+        log_likelihood=sums.log_likelihood / (weight if settings.uses_correlation else 1.0),
+        average_pmax=sums.pmax / weight,
+    )
+
+
+def _flatten(new_map: Float32, settings: IterationSettings, data: RefinementInput) -> Float32:
+    """Mask the solvent away (spec 4.7)."""
+    options = data.options
+    mask = data.solvent_mask
+    if mask is None:
+        radius = settings.particle_diameter / (2 * settings.pixel_size)
+        mask = soft_sphere(settings.box_size, radius, options.mask_edge_px)
+    flattened = new_map * mask
+    if data.solvent_mask2 is not None:
+        second = data.solvent_mask2
+        mean = float((new_map * second).sum() / max(float(second.sum()), 1e-30))
+        flattened = flattened * (1 - second) + mean * second
+    result: Float32 = flattened.astype(np.float32)
+    return result
+
+
+def _filtered_spectra(
+    spectra: MapSpectra, box: int, pixel_size: float, resolution: float
+) -> MapSpectra:
+    """Signal spectra after the initial low-pass filter (spec 2.6)."""
+    factor = lowpass_profile(box, pixel_size, resolution)(np.arange(box // 2 + 1.0)) ** 2
+    return replace(
+        spectra, tau2=spectra.tau2 * factor, data_vs_prior=spectra.data_vs_prior * factor
+    )

@@ -1,0 +1,138 @@
+"""Batches of particles: the unit in which the expectation step is handed out (spec 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from aurefine.errors import AurefineError
+from aurefine.geometry.euler import direction_from_angles
+from aurefine.refine.half_step import BatchResult
+from aurefine.refine.particles import ParticleSet
+from aurefine.refine.plan import ImageGeometry, IterationPlan
+from aurefine.refine.state import Poses
+
+__all__ = ["Batch", "WorkList", "WorkSource", "cut_batches"]
+
+IntArray = npt.NDArray[np.int64]
+
+_MAX_BATCH = 512  # particles
+_GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Particles of one half and one image geometry that are aligned together."""
+
+    half: int
+    number: int  # from 0, in the list of its half
+    geometry: int  # index into the geometries of the plan
+    rows: IntArray  # (n,), rows of the particle table
+
+
+class WorkSource(Protocol):
+    """Where batches come from and their results go to."""
+
+    def take(self, half: int) -> Batch | None:
+        """Return the next batch of a half; None if there is none left."""
+        ...
+
+    def deliver(self, batch: Batch, result: BatchResult) -> None:
+        """Hand in the poses of a batch."""
+        ...
+
+    def progress(self, n: int) -> None:
+        """Tell that `n` more particles are done."""
+        ...
+
+
+class WorkList:
+    """The batches of both halves, and what has become of them."""
+
+    def __init__(
+        self, batches: Mapping[int, Sequence[Batch]], progress: Callable[[int], None]
+    ) -> None:
+        """Start with all batches, by half, to be done."""
+        self.batches = batches
+        self.progress = progress
+        self.results: dict[tuple[int, int], BatchResult] = {}  # by half and number
+        self._next = {half: iter(own) for half, own in batches.items()}
+
+    def take(self, half: int) -> Batch | None:
+        """Return the next batch of a half; None if all are given out."""
+        return next(self._next[half], None)
+
+    def deliver(self, batch: Batch, result: BatchResult) -> None:
+        """Keep the poses of a batch."""
+        self.results[batch.half, batch.number] = result
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the results of all batches are there."""
+        return len(self.results) == sum(len(own) for own in self.batches.values())
+
+    def new_poses(self, poses: Poses) -> Poses:
+        """Put the results in the place of the poses of these particles."""
+        names = [name for name in BatchResult.__slots__ if name != "rows"]
+        columns = {name: np.copy(getattr(poses, name)) for name in names}
+        for result in self.results.values():
+            for name, values in columns.items():
+                values[result.rows] = getattr(result, name)
+        changes: dict[str, Any] = {"class_number": np.ones_like(poses.class_number), **columns}
+        return replace(poses, **changes)
+
+
+def cut_batches(
+    half: int, order: IntArray, particles: ParticleSet, poses: Poses, plan: IterationPlan
+) -> list[Batch]:
+    """Cut the particles of one half into batches.
+
+    Parameters
+    ----------
+    half : int
+        1 or 2.
+    order : ndarray, shape (n,)
+        Rows of the particle table to process, all of this half.
+    particles, poses, plan
+        Decide, together with `order` only, which particles make up a batch.
+
+    Raises
+    ------
+    AurefineError
+        If a particle of the other half is among `order`.
+    """
+    if np.any(particles.half[order] != half):
+        wrong = order[particles.half[order] != half][0]
+        raise AurefineError(
+            f"particle row {wrong + 1} belongs to half {particles.half[wrong]}, but half {half} "
+            "is being processed: the halves must stay independent"
+        )
+    batches: list[Batch] = []
+    for index, geometry in enumerate(plan.geometries):
+        rows = order[np.isin(particles.optics[order], geometry.group_rows)]
+        if plan.sampling.is_local:
+            rows = _sorted_by_direction(rows, poses)
+        size = _batch_size(plan, geometry)
+        for start in range(0, len(rows), size):
+            batches.append(Batch(half, len(batches), index, rows[start : start + size]))
+    return batches
+
+
+def _sorted_by_direction(rows: IntArray, poses: Poses) -> IntArray:
+    """Order particles by viewing direction, so that neighbours share slices and memory."""
+    directions = direction_from_angles(poses.rot[rows], poses.tilt[rows])
+    key = np.round(directions * 8).astype(np.int64)
+    order = np.lexsort((poses.psi[rows], key[:, 1], key[:, 0], key[:, 2]))
+    return rows[order]
+
+
+def _batch_size(plan: IterationPlan, geometry: ImageGeometry) -> int:
+    """Particles per batch from the byte budget; depends on options only, not on threads."""
+    per_particle = 4 * (4 * geometry.box**2 + 10 * geometry.pixels.n_pixels)
+    rows = 8 * geometry.pixels.n_pixels * len(plan.fine_offsets)
+    size = int(plan.options.memory_budget * _GIB / 4 // (per_particle + rows / 2))
+    return int(np.clip(size, 8, _MAX_BATCH))
