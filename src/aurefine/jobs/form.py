@@ -108,7 +108,9 @@ def form_fields(options: Iterable[Option]) -> tuple[FormField, ...]:
 def _field(option: Option) -> FormField:
     form = option.form or Form(key=f"aurefine_{option.name}", tab=_EXPERT)
     kind = _KINDS[form.kind or option.kind]
-    default = form.default if form.default is not None else _as_text(option.default)
+    default = form.default
+    if default is None:
+        default = _as_text(bool(option.default) if kind == "bool" else option.default)
     is_own = form.key.startswith("aurefine_")
     return FormField(
         key=form.key,

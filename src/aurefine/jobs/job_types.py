@@ -152,7 +152,11 @@ def _import_outputs(values: Values, dialect: Dialect) -> list[Output]:
     name = values["fn_in_other"].rstrip("/").rpartition("/")[2]
     flag, label = NODE_TYPES[values["node_type"]]
     if flag == "--do_coordinates":
-        name = "coordinates.star"
+        suffix = name.rpartition("*")[2] if "*" in name else f"_{name}"
+        return [(f"coords_suffix{suffix}", label)]
+    if flag == "--do_halfmaps":
+        first, second = ("half1", "half2") if "half1" in name else ("half2", "half1")
+        return [(name, label), (name.replace(first, second), label)]
     return [(name, label)]
 
 
