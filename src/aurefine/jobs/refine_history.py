@@ -14,7 +14,7 @@ from aurefine.io import read_star
 from aurefine.jobs.refine_names import FileNames
 from aurefine.refine.state import RefinementState
 
-__all__ = ["History"]
+__all__ = ["History", "read_iteration"]
 
 
 class History:
@@ -38,6 +38,7 @@ class History:
                 "iteration": controller.iteration,
                 "resolution": 1 / controller.current_frequency,  # Å
                 "fsc_resolution": _fsc_resolution(model.fsc, state.pixel_size),  # Å
+                "pixel_size": state.pixel_size,  # Å
                 "current_size": controller.current_size,  # px
                 "accuracy_angles": controller.accuracy_angles,  # degrees
                 "accuracy_offsets": controller.accuracy_offsets,  # Å
@@ -71,35 +72,13 @@ class History:
     def restore_one(self, names: FileNames) -> bool:
         """Remember one iteration from its files, and return whether they could be read."""
         with contextlib.suppress(StarError, KeyError):
-            self._read(names)
+            row, fsc = read_iteration(names)
+            if names.iteration is None:  # the files of the end do not say its number
+                row["iteration"] = len(self._rows) + 1
+            self._rows.append(row)
+            self._fsc.append(fsc)
             return True
         return False
-
-    def _read(self, names: FileNames) -> None:
-        optimiser = read_star(names.optimiser).values("optimiser_general")
-        half = None if names.iteration is None else 1
-        star = read_star(names.model(half), only=["model_general", "model_class_1"])
-        model = star.values("model_general")
-        fsc = star.table("model_class_1")["rlnGoldStandardFsc"].to_numpy(np.float64)
-        sampling = read_star(names.sampling, only=["sampling_general"]).values("sampling_general")
-        children = 2 ** int(optimiser["rlnAdaptiveOversampleOrder"])
-        row = {
-            "iteration": len(self._rows) + 1 if names.iteration is None else names.iteration,
-            "resolution": float(model["rlnCurrentResolution"]),
-            "fsc_resolution": _fsc_resolution(fsc, float(model["rlnPixelSize"])),
-            "current_size": int(model["rlnCurrentImageSize"]),
-            "accuracy_angles": float(optimiser["rlnOverallAccuracyRotations"]),
-            "accuracy_offsets": float(optimiser["rlnOverallAccuracyTranslationsAngst"]),
-            "changes_angles": float(optimiser["rlnChangesOptimalOrientations"]),
-            "changes_offsets": float(optimiser["rlnChangesOptimalOffsets"]),
-            "angular_step": 360 / (6 * 2 ** int(sampling["rlnHealpixOrder"]) * children),
-            "offset_step": float(sampling["rlnOffsetStep"]) / children,
-            "offset_range": float(sampling["rlnOffsetRange"]),
-            "is_local": int(model["rlnOrientationalPriorMode"]) > 0,
-            "pmax": float(model["rlnAveragePmax"]),
-        }
-        self._rows.append(row)  # times and memory are not in the files
-        self._fsc.append(fsc)
 
     def frame(self) -> pd.DataFrame:
         """One row per iteration."""
@@ -108,6 +87,48 @@ class History:
     def fsc(self) -> npt.NDArray[np.float64]:
         """FSC curves, shape (n_iterations, n_shells)."""
         return np.array(self._fsc)
+
+
+def read_iteration(names: FileNames) -> tuple[dict[str, Any], npt.NDArray[np.float64]]:
+    """Read what happened in one iteration, or in the joined one, from files, RELION's too.
+
+    Returns
+    -------
+    row : dict
+        As in the table of `History`, without times and memory, which are not in the files.
+    fsc : ndarray, shape (n_shells,)
+
+    Raises
+    ------
+    StarError
+        If a file is missing or malformed.
+    KeyError
+        If a label is missing.
+    """
+    optimiser = read_star(names.optimiser).values("optimiser_general")
+    half = None if names.iteration is None else 1  # the end has one joined model
+    star = read_star(names.model(half), only=["model_general", "model_class_1"])
+    model = star.values("model_general")
+    fsc = star.table("model_class_1")["rlnGoldStandardFsc"].to_numpy(np.float64)
+    sampling = read_star(names.sampling, only=["sampling_general"]).values("sampling_general")
+    children = 2 ** int(optimiser["rlnAdaptiveOversampleOrder"])
+    row: dict[str, Any] = {
+        "iteration": int(optimiser["rlnCurrentIteration"]),
+        "resolution": float(model["rlnCurrentResolution"]),
+        "fsc_resolution": _fsc_resolution(fsc, float(model["rlnPixelSize"])),
+        "pixel_size": float(model["rlnPixelSize"]),
+        "current_size": int(model["rlnCurrentImageSize"]),
+        "accuracy_angles": float(optimiser["rlnOverallAccuracyRotations"]),
+        "accuracy_offsets": float(optimiser["rlnOverallAccuracyTranslationsAngst"]),
+        "changes_angles": float(optimiser["rlnChangesOptimalOrientations"]),
+        "changes_offsets": float(optimiser["rlnChangesOptimalOffsets"]),
+        "angular_step": 360 / (6 * 2 ** int(sampling["rlnHealpixOrder"]) * children),
+        "offset_step": float(sampling["rlnOffsetStep"]) / children,
+        "offset_range": float(sampling["rlnOffsetRange"]),
+        "is_local": int(model["rlnOrientationalPriorMode"]) > 0,
+        "pmax": float(model["rlnAveragePmax"]),
+    }
+    return row, fsc
 
 
 def _fsc_resolution(fsc: npt.NDArray[np.float64], pixel_size: float) -> float:

@@ -1,0 +1,73 @@
+// Flow chart of the project: one box per job, in columns from inputs to results.
+
+import { h, s, empty } from "./dom.js";
+
+const WIDTH = 158;
+const HEIGHT = 46;
+const GAP_X = 58;
+const GAP_Y = 16;
+
+function columnsOf(jobs, edges) {
+  const sources = new Map(jobs.map((job) => [job.name, []]));
+  for (const [from, to] of edges) if (sources.has(to) && sources.has(from)) sources.get(to).push(from);
+  const depth = new Map();
+  const visit = (name, path) => {
+    if (depth.has(name)) return depth.get(name);
+    if (path.has(name)) return 0;
+    path.add(name);
+    const found = Math.max(-1, ...sources.get(name).map((other) => visit(other, path))) + 1;
+    path.delete(name);
+    depth.set(name, found);
+    return found;
+  };
+  for (const job of jobs) visit(job.name, new Set());
+  return { depth, sources };
+}
+
+export function flowChart(jobs, edges, { titles, states }) {
+  if (!jobs.length) return empty("No jobs yet", "Choose a job type on the left to set up the first one.");
+  const { depth, sources } = columnsOf(jobs, edges);
+  const columns = [];
+  for (const job of jobs) (columns[depth.get(job.name)] ||= []).push(job);
+  const place = new Map();
+  columns.forEach((column, index) => {
+    const wish = (job) => {
+      const rows = sources.get(job.name).map((name) => place.get(name)?.row ?? 0);
+      return rows.length ? rows.reduce((sum, row) => sum + row, 0) / rows.length : Infinity;
+    };
+    const sorted = column.map((job) => [wish(job), job]).sort((a, b) => a[0] - b[0] || a[1].number - b[1].number);
+    sorted.forEach(([, job], row) => place.set(job.name, { column: index, row }));
+  });
+  const tallest = Math.max(...columns.map((column) => column.length));
+  const width = columns.length * (WIDTH + GAP_X) - GAP_X + 24;
+  const height = tallest * (HEIGHT + GAP_Y) - GAP_Y + 24;
+  const at = (name) => {
+    const found = place.get(name);
+    const rows = columns[found.column].length;
+    const shift = tallest <= 12 ? ((tallest - rows) * (HEIGHT + GAP_Y)) / 2 : 0;
+    return [12 + found.column * (WIDTH + GAP_X), 12 + shift + found.row * (HEIGHT + GAP_Y)];
+  };
+  const seen = new Set();
+  const lines = edges.filter(([from, to]) => place.has(from) && place.has(to) && from !== to && !seen.has(`${from}>${to}`) && seen.add(`${from}>${to}`)).map(([from, to]) => {
+    const [x1, y1] = at(from);
+    const [x2, y2] = at(to);
+    const start = [x1 + WIDTH, y1 + HEIGHT / 2];
+    const end = [x2, y2 + HEIGHT / 2];
+    const bend = Math.max(24, (end[0] - start[0]) / 2);
+    return s("path", { class: "flow-line", d: `M${start}C${start[0] + bend} ${start[1]} ${end[0] - bend} ${end[1]} ${end[0] - 5} ${end[1]}`, "marker-end": "url(#arrow)" });
+  });
+  const boxes = jobs.map((job) => {
+    const [x, y] = at(job.name);
+    const title = job.alias || `job${String(job.number).padStart(3, "0")}`;
+    return s("a", { href: `#/job/${job.name.replace(/\/$/, "")}`, class: `flow-job ${job.status.toLowerCase()}`, transform: `translate(${x},${y})`, "aria-label": `${titles[job.kind] || job.kind} ${title}, ${states[job.status]}` },
+      s("title", {}, `${job.name} ${job.alias || ""} (${states[job.status]})`),
+      s("rect", { width: WIDTH, height: HEIGHT, rx: 7 }),
+      s("rect", { class: "flow-state", width: 4, height: HEIGHT - 14, x: 7, y: 7, rx: 2 }),
+      s("text", { class: "flow-title", x: 19, y: 20 }, title.length > 18 ? `${title.slice(0, 17)}…` : title),
+      s("text", { class: "flow-type", x: 19, y: 36 }, `${titles[job.kind] || job.kind} · ${job.number}`));
+  });
+  return h("div", { class: "flow", tabindex: "0", role: "group", "aria-label": "Flow chart of the jobs" },
+    s("svg", { width, height, viewBox: `0 0 ${width} ${height}` },
+      s("defs", {}, s("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 6, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" }, s("path", { class: "flow-head", d: "M0 0L8 4L0 8z" }))),
+      lines, boxes));
+}
