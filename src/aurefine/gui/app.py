@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
@@ -48,8 +49,9 @@ def build_app(
     def index(_: Request) -> Response:
         return FileResponse(_STATIC / "index.html")
 
-    def missing(_: Request, __: Exception) -> Response:
-        return JSONResponse({"error": "There is no such page."}, 404)
+    def refused(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return JSONResponse({"error": error.detail}, error.status_code)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -65,7 +67,7 @@ def build_app(
             *event_routes(space),
             Mount("/static", _CachedFiles(directory=_STATIC)),
         ],
-        exception_handlers={404: missing},
+        exception_handlers={HTTPException: refused},
         lifespan=lifespan,
     )
     return Guard(app, access, hosts, cookie)

@@ -16,7 +16,6 @@ from aurefine.jobs.actions import (
     continue_job,
     create_job,
     job_settings,
-    last_optimiser,
     missing_inputs,
     run_job,
     set_alias,
@@ -24,6 +23,7 @@ from aurefine.jobs.actions import (
 from aurefine.jobs.form import FormField, Problem
 from aurefine.jobs.job_checks import check_form, complete
 from aurefine.jobs.job_command import build_command
+from aurefine.jobs.job_entry import last_optimiser
 from aurefine.jobs.job_types import JOB_TYPES, JobType, find_job_type, job_type_of
 from aurefine.project import Job
 from aurefine.project.refresh import refresh
@@ -152,12 +152,6 @@ def job_routes(space: Workspace) -> list[Route]:
             "outputs": _files(space, [n for maker, n in pipeline.outputs if maker == job.name]),
         }
 
-    def report(question: Question) -> Answer:
-        from aurefine.jobs.report_job import write_report  # figures take a while to import
-
-        path = write_report(project, question.text("job"))
-        return {"path": str(path.relative_to(space.folder.root))}
-
     return [
         get("/api/project", about),
         get("/api/types", types),
@@ -172,7 +166,6 @@ def job_routes(space: Workspace) -> list[Route]:
         post("/api/job/abort", abort),
         post("/api/job/alias", alias),
         post("/api/job/delete", delete),
-        post("/api/job/report", report),
     ]
 
 
@@ -244,8 +237,6 @@ def _actions(job: Job, job_type: JobType | None) -> list[str]:
             found.append("abort")
         elif job_type.name in _CONTINUABLE:
             found.append("continue")
-        if job.status not in ("Scheduled", "Running"):
-            found.append("report")
     elif job.status == "Running":
         found.append("abort")
     if job.status != "Running":

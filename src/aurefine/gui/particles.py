@@ -116,7 +116,8 @@ def _tile(folder: Folder, image_name: str) -> npt.NDArray[np.uint8]:
     image = image[: ny * factor, : nx * factor].reshape(ny, factor, nx, factor).mean(axis=(1, 3))
     mean, deviation = float(image.mean()), float(image.std()) or 1.0
     grey = (image - mean) * (255 / (6 * deviation)) + 127.5
-    return np.clip(grey, 0, 255).astype(np.uint8)[::-1]
+    tile: npt.NDArray[np.uint8] = np.clip(grey, 0, 255).astype(np.uint8)[::-1]
+    return tile
 
 
 def _joined(images: list[npt.NDArray[np.uint8] | None], tile: int) -> bytes:

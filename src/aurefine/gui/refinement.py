@@ -34,7 +34,8 @@ class RefinementStore:
     def progress(self, folder: Path) -> dict[str, Any]:
         """Return the history, FSC curves, stage, newest maps and warnings of a job folder."""
         found = _optimisers(folder)
-        rows, curves = [], []
+        rows: list[dict[str, Any]] = []
+        curves: list[list[float]] = []
         for path in [*found, *_final(folder)]:
             read = self._iteration(path)
             if read is None or read[0]["iteration"] == 0:  # the start has no results

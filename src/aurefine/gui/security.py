@@ -10,6 +10,7 @@ from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import cookie_parser
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -121,31 +122,17 @@ class Guard:
         if int(headers.get("content-length", "0")) > BODY_LIMIT:
             await _error(413, _TOO_LARGE)(scope, receive, send_guarded)
             return
-        await self._pass_on(scope, receive, send_guarded)
-
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application; a body without a length is counted while it arrives."""
         n_bytes = 0
-        started = False
 
-        async def receive_counted() -> Message:
+        async def receive_counted() -> Message:  # a body may come without a length
             nonlocal n_bytes
             message = await receive()
             n_bytes += len(message.get("body", b""))
             if n_bytes > BODY_LIMIT:
-                raise _TooLargeError
+                raise HTTPException(413, _TOO_LARGE)
             return message
 
-        async def send_noted(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive_counted, send_noted)
-        except _TooLargeError:
-            if not started:
-                await _error(413, _TOO_LARGE)(scope, receive, send)
+        await self._app(scope, receive_counted, send_guarded)
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         host = headers.get("host", "")
@@ -198,10 +185,6 @@ class Guard:
         )
         response.set_cookie(self._cookie, session, httponly=True, samesite="strict", path="/")
         return response
-
-
-class _TooLargeError(Exception):
-    """More bytes than a request may have."""
 
 
 _TOO_LARGE = f"The request is larger than {BODY_LIMIT >> 20} MiB."

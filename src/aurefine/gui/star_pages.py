@@ -179,7 +179,6 @@ class _StarFile:
                 position = self._count(descriptor, table)
             else:
                 table.end = position = position + offset
-        self._ready.set()
 
     def _count(self, descriptor: int, table: StarTable) -> int:
         """Count the lines of a table; return where the next block may start."""
