@@ -86,4 +86,4 @@ class _CachedFiles(StaticFiles):
 def _import_tables() -> None:
     """Load what the first live view needs while the user still reads the page."""
     import aurefine.jobs.refine_history
-    import aurefine.report.plots  # noqa: F401
+    import aurefine.report.directions  # noqa: F401

@@ -143,7 +143,7 @@ def _final(folder: Path) -> list[Path]:
 def _read_directions(path: Path) -> dict[str, Any]:
     from aurefine.geometry.symmetry import point_group
     from aurefine.io import read_star
-    from aurefine.report.plots import direction_histogram
+    from aurefine.report.directions import direction_histogram
 
     star = read_star(path, only=["particles", "images", ""])
     table = star.table("particles" if "particles" in star else "")

@@ -1,3 +1,3 @@
 """Figures and reports of a run."""
 
-__all__ = ["plots", "postprocess"]
+__all__ = ["directions", "plots", "postprocess"]
