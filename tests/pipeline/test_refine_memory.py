@@ -44,3 +44,25 @@ def test_ten_times_the_particles_need_no_more_memory(tmp_path):
     few, many = peak_memory(tmp_path / "few", 200), peak_memory(tmp_path / "many", 2000)
     images = 2000 * 64**2 * 4 / 2**20  # 31 MiB, which would show
     assert many - few < images / 2, f"{few:.0f} MiB with 200 particles, {many:.0f} with 2000"
+
+
+def test_sums_that_wait_in_a_file_give_the_same_bits(refine, finished, tmp_path, monkeypatch):
+    """The last iteration of a run, with sums that are never in memory together."""
+    from aurefine.io.file_array import array_in_file
+    from aurefine.jobs import refine3d
+    from aurefine.refine import memory
+
+    kept = []
+
+    def keep(values, folder):
+        kept.append(values.nbytes)
+        return array_in_file(values, folder)
+
+    monkeypatch.setattr(refine3d, "array_in_file", keep)
+    last = max(int(path.name[6:9]) for path in finished.glob("run_it*_optimiser.star"))
+    monkeypatch.setattr(memory, "_SMALL", 0)
+    optimiser = str(finished / f"run_it{last:03d}_optimiser.star")
+    assert refine(tmp_path / "run", "--continue", optimiser, standard=False) == 0
+    assert len(kept) == 4  # both halves, before and after they are symmetrised
+    for name in ("run_class001.mrc", "run_half2_class001_unfil.mrc"):
+        assert (tmp_path / name).read_bytes() == (finished / name).read_bytes()

@@ -8,6 +8,7 @@ import shlex
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from aurefine import __version__
 from aurefine.errors import OutputError
 from aurefine.geometry.symmetry import point_group
+from aurefine.io.file_array import array_in_file
 from aurefine.jobs.job_control import run_controlled
 from aurefine.jobs.options import notes_of
 from aurefine.jobs.refine_history import History
@@ -159,7 +161,12 @@ def _run(values: Mapping[str, Any]) -> RefinementResult:
                     f"{options.auto_iter_max} allows: there is nothing to do. Give a larger number"
                 )
             job = RefineJob(inputs.table, options, settings, log)
-            data = RefinementInput(inputs.particles, options, mask)
+            data = RefinementInput(
+                inputs.particles,
+                options,
+                mask,
+                keep_in_file=partial(array_in_file, folder=directory),
+            )
             with _advice_to_continue(job, settings, log):
                 if stored is None:
                     state = job.checkpoint(state, options)

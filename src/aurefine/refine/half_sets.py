@@ -5,11 +5,13 @@ from __future__ import annotations
 import resource
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from aurefine.fourier import solvent_corrected_fsc
+from aurefine.io.file_array import release_pages
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.accuracy import Accuracy, estimate_accuracy
 from aurefine.refine.crew import HalfFsc, NewModels
@@ -25,6 +27,7 @@ from aurefine.refine.maximisation import (
     symmetrise,
     unpadded_average,
 )
+from aurefine.refine.memory import sums_wait_in_file
 from aurefine.refine.profile import Stopwatch
 from aurefine.refine.projector import Projector, build_projector
 from aurefine.refine.state import HalfModel, Poses, StageTimes
@@ -109,14 +112,29 @@ class HalfSets:
             self.steps[half] = step
             step.run(work)
             step.release()
-        self._projector = None
+            self._projector = None
+            step.sums.volume = self._kept(step.sums.volume)
+
+    def _kept(self, volume: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Let a large volume wait in a file while the other half is worked on."""
+        keep, settings = self._data.keep_in_file, self._settings
+        if keep is None or len(self.halves) == 1:
+            return volume
+        if not sums_wait_in_file(settings.box_size, self._data.options.padding, settings.r_max):
+            return volume
+        return keep(volume)
 
     def complete_sums(self) -> None:
         """Symmetrise the sums, and make the unregularised maps of the last iteration."""
         self.sums = {half: self.steps.pop(half).total() for half in self.halves}
         with self._stopwatch("symmetrising"):
             for sums in self.sums.values():
+                before = sums.volume
                 symmetrise(sums, self._plan.group, self._pool)
+                if sums.volume is not before:
+                    del before
+                    sums.volume = self._kept(sums.volume)
+                release_pages(sums.volume)
         if self._settings.controller.has_converged:
             self._unfiltered = self._unregularised_maps()
 
@@ -134,9 +152,11 @@ class HalfSets:
         if self._data.options.solvent_correct_fsc and mask is not None:
             return self._masked_fsc(mask)
         with self._stopwatch("fsc"):
-            averages = self._links.meet(
-                {half: unpadded_average(sums, settings.r_max) for half, sums in self.sums.items()}
-            )
+            own = {}
+            for half, sums in self.sums.items():
+                own[half] = unpadded_average(sums, settings.r_max)
+                release_pages(sums.volume)
+            averages = self._links.meet(own)
             if averages is None:
                 return None
             n_shells = settings.box_size // 2 + 1
@@ -162,6 +182,7 @@ class HalfSets:
                 self._pool,
                 self._stopwatch,
             )
+            release_pages(sums.volume)
         return NewModels(found, self._unfiltered)
 
     def finish(self) -> StageTimes:
@@ -190,9 +211,10 @@ class HalfSets:
     def _unregularised_maps(self) -> dict[int, Float32]:
         settings = self._settings
         nothing = np.zeros(settings.box_size // 2 + 1)
+        maps = {}
         with self._stopwatch("reconstruction"):
-            return {
-                half: reconstruct(
+            for half, sums in self.sums.items():
+                maps[half] = reconstruct(
                     sums,
                     settings.box_size,
                     settings.r_max,
@@ -200,8 +222,8 @@ class HalfSets:
                     self._data.options,
                     self._pool,
                 )
-                for half, sums in self.sums.items()
-            }
+                release_pages(sums.volume)
+        return maps
 
     def _project(self, half: int) -> Projector:
         """Return the padded transform of a reference; only one is in memory at a time."""

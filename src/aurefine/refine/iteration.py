@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,12 +25,17 @@ Float32 = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class RefinementInput:
-    """What stays the same from iteration to iteration."""
+    """What stays the same from iteration to iteration.
+
+    `keep_in_file` moves an array to a file and returns it from there; without it the sums of both
+    halves stay in memory.
+    """
 
     particles: ParticleSet
     options: RefineOptions
     solvent_mask: Float32 | None = None  # (n, n, n)
     solvent_mask2: Float32 | None = None
+    keep_in_file: Callable[[npt.NDArray[Any]], npt.NDArray[Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

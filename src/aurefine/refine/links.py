@@ -7,9 +7,13 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
+from aurefine.io.file_array import release_pages
+
 __all__ = ["SAME_PROCESS", "Links"]
 
 Array = npt.NDArray[Any]
+
+_PLANES = 16  # that are added at a time
 
 
 class Links(Protocol):
@@ -37,7 +41,10 @@ class _SameProcess:
         return own[1], own[2]
 
     def add(self, own: Mapping[int, Array]) -> None:
-        own[1][...] += own[2]
+        for start in range(0, len(own[1]), _PLANES):
+            part = slice(start, start + _PLANES)
+            own[1][part] += own[2][part]
+            release_pages(own[2])
 
 
 SAME_PROCESS: Links = _SameProcess()

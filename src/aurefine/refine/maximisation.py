@@ -92,7 +92,8 @@ class _UnpaddedGrid:
     first_x: IntArray
     keep_z: npt.NDArray[np.bool_]  # of these runs, those up to the shell
     keep_x: npt.NDArray[np.bool_]
-    radius2: Float  # of the kept voxels
+    z: Float  # of the kept voxels, also along y
+    x: Float
 
 
 def _unpadded_grid(sums: HalfSums, r_max: int) -> _UnpaddedGrid:
@@ -106,21 +107,21 @@ def _unpadded_grid(sums: HalfSums, r_max: int) -> _UnpaddedGrid:
     first_z, q_z = starts(np.arange(edge) - edge // 2)
     first_x, q_x = starts(np.arange(n_x))
     keep_z, keep_x = np.abs(q_z) <= r_max, q_x <= r_max
-    q_z, q_x = q_z[keep_z], q_x[keep_x]
-    radius2 = q_z[:, None, None] ** 2 + q_z[None, :, None] ** 2 + q_x[None, None, :] ** 2
-    return _UnpaddedGrid(first_z, first_x, keep_z, keep_x, radius2)
+    return _UnpaddedGrid(first_z, first_x, keep_z, keep_x, q_z[keep_z], q_x[keep_x])
 
 
 def unpadded_average(sums: HalfSums, r_max: int) -> npt.NDArray[np.complex64]:
     """Weighted averages on the unpadded grid up to a shell, shape (n_z, n_z, n_x)."""
     grid = _unpadded_grid(sums, r_max)
-    reduced = np.add.reduceat(sums.volume, grid.first_z, axis=0)
-    reduced = np.add.reduceat(reduced, grid.first_z, axis=1)
-    reduced = np.add.reduceat(reduced, grid.first_x, axis=2)
-    reduced = reduced[grid.keep_z][:, grid.keep_z][:, :, grid.keep_x]
-    weight = reduced[..., 2]
-    average = np.zeros(weight.shape, np.complex64)
-    np.divide(reduced[..., 0] + 1j * reduced[..., 1], weight, out=average, where=weight > 0)
+    average = np.zeros((len(grid.z), len(grid.z), len(grid.x)), np.complex64)
+    bounds = [*grid.first_z.tolist(), len(sums.volume)]
+    for row, run in enumerate(np.flatnonzero(grid.keep_z)):
+        reduced = sums.volume[bounds[run] : bounds[run + 1]].sum(axis=0)
+        reduced = np.add.reduceat(reduced, grid.first_z, axis=0)
+        reduced = np.add.reduceat(reduced, grid.first_x, axis=1)[grid.keep_z][:, grid.keep_x]
+        weight = reduced[..., 2]
+        values = reduced[..., 0] + 1j * reduced[..., 1]
+        np.divide(values, weight, out=average[row], where=weight > 0)
     return average
 
 
@@ -143,21 +144,27 @@ def gold_standard_fsc(
     -------
     ndarray, shape (n_shells,)
     """
-    radius2 = _unpadded_grid(sums, r_max).radius2
-    shell = np.floor(np.sqrt(radius2) + 0.5).astype(np.int64)
-    inside = (radius2 <= r_max**2) & (shell < n_shells)
-    index = shell[inside]
-    a, b = (average[inside].astype(np.complex128) for average in averages)
-
-    def total(values: npt.NDArray[np.floating]) -> Float:
-        sums: Float = np.bincount(index, weights=values, minlength=n_shells).astype(np.float64)
-        return sums
-
-    power = total(np.abs(a) ** 2) * total(np.abs(b) ** 2)
+    grid = _unpadded_grid(sums, r_max)
+    in_plane2 = grid.z[:, None] ** 2 + grid.x**2
+    cross, power1, power2 = np.zeros((3, n_shells))
+    for z, plane1, plane2 in zip(grid.z, *averages, strict=True):
+        radius2 = in_plane2 + z**2
+        shell = np.floor(np.sqrt(radius2) + 0.5).astype(np.int64)
+        inside = (radius2 <= r_max**2) & (shell < n_shells)
+        index = shell[inside]
+        a, b = plane1[inside].astype(np.complex128), plane2[inside].astype(np.complex128)
+        for total, values in ((cross, (a * b.conj()).real), (power1, _norm(a)), (power2, _norm(b))):
+            total += np.bincount(index, weights=values, minlength=n_shells)
+    power = power1 * power2
     fsc = np.zeros(n_shells)
-    np.divide(total((a * b.conj()).real), np.sqrt(power), out=fsc, where=power > 0)
+    np.divide(cross, np.sqrt(power), out=fsc, where=power > 0)
     fsc[0] = 1.0
     return fsc
+
+
+def _norm(values: npt.NDArray[np.complex128]) -> Float:
+    squared: Float = values.real**2 + values.imag**2
+    return squared
 
 
 @dataclass(frozen=True, slots=True)
