@@ -11,10 +11,11 @@ from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.batch import prepare_batch
 from aurefine.refine.coarse import Pairs
 from aurefine.refine.combine import accumulate, backprojection_weights, slab_bounds
+from aurefine.refine.exact_volume import volume_scales
 from aurefine.refine.maximisation import reconstruct, symmetrise
 from aurefine.refine.projector import build_projector
 from aurefine.refine.search import Posterior
-from aurefine.refine.sums import empty_sums
+from aurefine.refine.sums import complete_sums, empty_sums
 
 BOX, PIXEL = 32, 4.0
 FRACTION = 1.3  # Å, what the whole-pixel shift leaves of every offset
@@ -44,6 +45,7 @@ def back_project(case, plan, model, pool):
     projector = build_projector(model.map, plan.current_size // 2, 2.0, pool)
     sums = empty_sums(
         radius=projector.radius,
+        scales=volume_scales(1, case.particles, model, projector, plan),
         padding=2.0,
         box=BOX,
         n_noise_groups=len(model.sigma2_noise),
@@ -74,11 +76,11 @@ def back_project(case, plan, model, pool):
             plan,
             geometry,
             projector,
-            sums,
+            sums.exact,
             pool,
         )
         found.append((geometry, batch, statistics))
-    return sums, found
+    return complete_sums(sums, pool), found
 
 
 def single_pass(options, **changes):

@@ -1,17 +1,27 @@
 import numpy as np
 import pytest
 
+from aurefine.refine.exact_volume import VolumeScales
 from aurefine.refine.gridding import _Blob, density_compensated_transform
-from aurefine.refine.sums import empty_sums
+from aurefine.refine.sums import complete_sums, empty_sums
+
+ONE_ZONE = VolumeScales(*(np.ones(n, np.float32) for n in (0, 1, 1)))
 
 
 @pytest.fixture
-def sums():
+def sums(pool):
     """Uneven weights that vary slowly, data equal to the weights: the transform of a point."""
     radius = 12
     out = empty_sums(
-        radius=radius, padding=2.0, box=16, n_noise_groups=1, n_groups=1, n_directions=1
+        radius=radius,
+        scales=ONE_ZONE,
+        padding=2.0,
+        box=16,
+        n_noise_groups=1,
+        n_groups=1,
+        n_directions=1,
     )
+    complete_sums(out, pool)
     edge = len(out.volume)
     axis = np.arange(edge) - edge // 2
     x = np.arange(radius + 2)

@@ -6,7 +6,9 @@ import pytest
 from aurefine.fourier import fsc_of_maps
 from aurefine.geometry.euler import matrix_from_euler
 from aurefine.geometry.symmetry import point_group
-from aurefine.kernels.slices import insert_slices
+from aurefine.kernels.fixed_point import insert_slices
+from aurefine.parallel.pool import WorkerPool
+from aurefine.refine.exact_volume import VolumeScales, add_carries
 from aurefine.refine.links import SAME_PROCESS
 from aurefine.refine.maximisation import (
     gold_standard_fsc,
@@ -22,10 +24,11 @@ from aurefine.refine.maximisation import (
 from aurefine.refine.options import RefineOptions
 from aurefine.refine.pixels import fourier_pixels
 from aurefine.refine.projector import padded_size
-from aurefine.refine.sums import add_sums, empty_sums
+from aurefine.refine.sums import add_sums, complete_sums, empty_sums
 
 BOX, PIXEL = 32, 4.0
 NO_PRIOR = np.zeros(BOX // 2 + 1)
+ONE_ZONE = VolumeScales(*(np.full(n, 2.0**16, np.float32) for n in (0, 1, 1)))
 
 
 def sums_of_views(source, *, n=700, padding=2.0, symmetry="C1", seed=0, noise=0.0, r_max=16):
@@ -44,6 +47,7 @@ def sums_of_views(source, *, n=700, padding=2.0, symmetry="C1", seed=0, noise=0.
     slices = np.stack([values.real, values.imag, np.ones(values.shape)], axis=1).astype(np.float32)
     sums = empty_sums(
         radius=int(np.floor(effective * r_max + 0.5)),
+        scales=ONE_ZONE,
         padding=effective,
         box=BOX,
         n_noise_groups=1,
@@ -51,11 +55,16 @@ def sums_of_views(source, *, n=700, padding=2.0, symmetry="C1", seed=0, noise=0.
         n_directions=1,
     )
     x, y = (np.float32(effective) * axis.astype(np.float32) for axis in (pixels.x, pixels.y))
-    edge = len(sums.volume)
-    insert_slices(
-        (sums.volume.reshape(-1), edge), matrices.astype(np.float32), x, y, slices, 0, edge
+    words = sums.exact.words
+    volume = words.reshape(-1), len(words)
+    add_carries(
+        sums.exact,
+        *insert_slices(
+            volume, ONE_ZONE.arrays, matrices.astype(np.float32), x, y, slices, 0, len(words)
+        ),
     )
-    return sums
+    with WorkerPool(1) as pool:
+        return complete_sums(sums, pool)
 
 
 def correlation(a, b, radius=13):
@@ -220,7 +229,9 @@ def test_the_prior_damps_noisy_shells(blobs, pool):
 
 
 def test_noise_spectra_divide_by_the_pixels():
-    sums = empty_sums(radius=2, padding=2.0, box=8, n_noise_groups=3, n_groups=1, n_directions=1)
+    sums = empty_sums(
+        radius=2, scales=ONE_ZONE, padding=2.0, box=8, n_noise_groups=3, n_groups=1, n_directions=1
+    )
     sums.noise[:] = [[8, 4, 2, 0, 6], [1, 1, 1, 1, 1], [0, 0, 0, 0, 0]]
     sums.noise_pixels[:] = [[1, 2, 2, 2, 3], [1, 1, 1, 0, 1], [0, 0, 0, 0, 0]]
     found = noise_spectra(sums, np.full((3, 5), 7.0))
@@ -239,7 +250,9 @@ def test_noise_spectra_divide_by_the_pixels():
     ],
 )
 def test_group_scales(cross, power, counts, expected):
-    sums = empty_sums(radius=2, padding=2.0, box=8, n_noise_groups=1, n_groups=3, n_directions=1)
+    sums = empty_sums(
+        radius=2, scales=ONE_ZONE, padding=2.0, box=8, n_noise_groups=1, n_groups=3, n_directions=1
+    )
     sums.scale_cross[:], sums.scale_power[:] = cross, power
     assert group_scales(sums, np.array(counts)) == pytest.approx(expected)
 

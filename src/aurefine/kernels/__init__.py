@@ -4,6 +4,7 @@ __all__ = [
     "accumulate",
     "accuracy",
     "ctf",
+    "fixed_point",
     "images",
     "local",
     "pairs",

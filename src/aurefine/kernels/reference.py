@@ -38,6 +38,7 @@ from aurefine.kernels.reference_volume import (
     shell_sums,
     symmetrise_planes,
     wiener_transform,
+    words_to_floats,
 )
 
 __all__ = [
@@ -70,6 +71,7 @@ __all__ = [
     "sort_pairs",
     "symmetrise_planes",
     "wiener_transform",
+    "words_to_floats",
 ]
 
 

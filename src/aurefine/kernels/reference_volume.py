@@ -20,10 +20,12 @@ __all__ = [
     "shell_sums",
     "symmetrise_planes",
     "wiener_transform",
+    "words_to_floats",
 ]
 
 Array = npt.NDArray[Any]
 Volume = tuple[Array, int]
+Scales = tuple[Array, Array, Array]
 
 
 def extract_slices(
@@ -42,25 +44,48 @@ def extract_slices(
 
 def insert_slices(
     volume: Volume,
+    scales: Scales,
     rotations: Array,
     pixel_x: Array,
     pixel_y: Array,
     slices: Array,
     first_plane: int,
     last_plane: int,
-) -> None:
-    """Add slices to the sums by the transpose of extraction; see `slices.insert_slices`."""
+) -> tuple[Array, Array]:
+    """Add slices to the sums by the transpose of extraction; see `fixed_point.insert_slices`."""
     flat, edge = volume
     sums = flat.reshape(edge, edge, (edge + 1) // 2, 3)
+    by_voxel = _scale_of_voxels(edge, scales)
     position, is_mirrored = _half_space(_slice_position(rotations, pixel_x, pixel_y))
     values = np.moveaxis(slices, 1, -1).astype(np.float64)  # (n_slices, n_pixels, 3)
     values[..., 1] *= np.where(is_mirrored, -1, 1)
-    total = np.zeros(sums.shape)
+    total = sums.astype(np.int64)
     for (z, y, x), weight in _corners(position, edge // 2):
         is_owned = (z >= first_plane) & (z < last_plane)
         corner = (z[is_owned], y[is_owned], x[is_owned])
-        np.add.at(total, corner, (weight[..., None] * values)[is_owned])
-    sums += total.astype(sums.dtype)
+        contribution = (weight[..., None] * values)[is_owned] * by_voxel[corner]
+        np.add.at(total, corner, np.rint(contribution).astype(np.int64))
+    sums[:] = total.astype(np.int32)  # the low 32 bits
+    carry = ((total - sums) >> 32).ravel()
+    index = np.flatnonzero(carry)
+    return index, carry[index]
+
+
+def words_to_floats(
+    words: Array, scales: Scales, first_plane: int, last_plane: int, out: Array
+) -> None:
+    """Divide sums by their scales; see `fixed_point.words_to_floats`."""
+    planes = slice(first_plane, last_plane)
+    out[planes] = words[planes] / _scale_of_voxels(len(words), scales)[planes]
+
+
+def _scale_of_voxels(edge: int, scales: Scales) -> Array:
+    """Scale of each word of the sums, (edge, edge, (edge + 1) // 2, 3)."""
+    limits, data, weight = scales
+    x, y, z = _coordinates(edge)
+    zone = np.searchsorted(limits, x**2 + y**2 + z**2, side="right")
+    by_voxel: Array = np.stack([data[zone], data[zone], weight[zone]], axis=-1).astype(float)
+    return by_voxel
 
 
 def _slice_position(rotations: Array, pixel_x: Array, pixel_y: Array) -> Array:

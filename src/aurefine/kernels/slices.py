@@ -1,4 +1,4 @@
-"""Central slices of a padded Fourier volume, and their insertion into sums (spec 3.3, 4.1).
+"""Central slices of a padded Fourier volume (spec 3.3).
 
 A half volume holds the Fourier transform of a map for x >= 0 with the origin of y and z in the
 middle: shape (2 r + 3, 2 r + 3, r + 2), complex64, where r is the largest padded radius in use.
@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["extract_slices", "insert_slices"]
+__all__ = ["extract_slices"]
 
 _BLOCK = 512
 
@@ -115,124 +115,3 @@ def extract_slices(volume, rotations, pixel_x, pixel_y, out):
                 )
                 row_re[j] = gx * re0 + fx * re1
                 row_im[j] = sign[j] * (gx * im0 + fx * im1)
-
-
-@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-def insert_slices(volume, rotations, pixel_x, pixel_y, slices, first_plane, last_plane):
-    """Add slices to the sums by the transpose of trilinear interpolation.
-
-    Only planes `first_plane` <= z < `last_plane` are touched, so that threads with disjoint
-    planes can work on the same slices, each voxel being summed in the order of the slices.
-
-    Parameters
-    ----------
-    volume : (float32 flat, int edge)
-        Interleaved sums (real, imaginary, weight) of shape (edge, edge, (edge + 1) // 2, 3).
-    rotations : float32, shape (n_slices, 3, 3)
-    pixel_x, pixel_y : float32, shape (n_pixels,)
-        Padded coordinates inside the volume's radius.
-    slices : float32, shape (n_slices, 3, n_pixels)
-        Real part, imaginary part and weight of each pixel.
-    first_plane, last_plane : int
-    """
-    flat, edge = volume
-    n_x = (edge + 1) // 2
-    centre = edge // 2
-    n_pixels = pixel_x.size
-    step_y = 3 * n_x
-    step_z = 3 * n_x * edge
-    offset = np.float32(centre)
-    index = np.empty(_BLOCK, np.int64)
-    plane = np.empty(_BLOCK, np.int32)
-    frac_x = np.empty(_BLOCK, np.float32)
-    frac_y = np.empty(_BLOCK, np.float32)
-    frac_z = np.empty(_BLOCK, np.float32)
-    sign = np.empty(_BLOCK, np.float32)
-    for start in range(0, n_pixels, _BLOCK):
-        n = min(_BLOCK, n_pixels - start)
-        block_x = pixel_x[start : start + n]
-        block_y = pixel_y[start : start + n]
-        for i in range(rotations.shape[0]):
-            a00 = rotations[i, 0, 0]
-            a01 = rotations[i, 0, 1]
-            a02 = rotations[i, 0, 2]
-            a10 = rotations[i, 1, 0]
-            a11 = rotations[i, 1, 1]
-            a12 = rotations[i, 1, 2]
-            real = slices[i, 0]
-            imag = slices[i, 1]
-            weight = slices[i, 2]
-            for j in range(n):
-                u = block_x[j]
-                v = block_y[j]
-                x = u * a00 + v * a10
-                y = u * a01 + v * a11
-                z = u * a02 + v * a12
-                s = np.float32(1.0) if x >= np.float32(0.0) else np.float32(-1.0)
-                x = x * s
-                y = y * s + offset
-                z = z * s + offset
-                ix = np.int32(x)
-                iy = np.int32(y)
-                iz = np.int32(z)
-                frac_x[j] = x - np.float32(ix)
-                frac_y[j] = y - np.float32(iy)
-                frac_z[j] = z - np.float32(iz)
-                sign[j] = s
-                plane[j] = iz
-                index[j] = np.int64(iz) * step_z + np.int64(iy) * step_y + 3 * np.int64(ix)
-            for j in range(n):
-                z0 = plane[j]
-                lower = z0 >= first_plane and z0 < last_plane
-                upper = z0 + 1 >= first_plane and z0 + 1 < last_plane
-                if not (lower or upper):
-                    continue
-                k = index[j]
-                fx = frac_x[j]
-                fy = frac_y[j]
-                gx = np.float32(1.0) - fx
-                gy = np.float32(1.0) - fy
-                re = real[start + j]
-                im = imag[start + j] * sign[j]
-                we = weight[start + j]
-                w00 = gx * gy
-                w01 = fx * gy
-                w10 = gx * fy
-                w11 = fx * fy
-                if lower:
-                    f = np.float32(1.0) - frac_z[j]
-                    a = f * re
-                    b = f * im
-                    c = f * we
-                    flat[k] += w00 * a
-                    flat[k + 1] += w00 * b
-                    flat[k + 2] += w00 * c
-                    flat[k + 3] += w01 * a
-                    flat[k + 4] += w01 * b
-                    flat[k + 5] += w01 * c
-                    m = k + step_y
-                    flat[m] += w10 * a
-                    flat[m + 1] += w10 * b
-                    flat[m + 2] += w10 * c
-                    flat[m + 3] += w11 * a
-                    flat[m + 4] += w11 * b
-                    flat[m + 5] += w11 * c
-                if upper:
-                    f = frac_z[j]
-                    a = f * re
-                    b = f * im
-                    c = f * we
-                    k = k + step_z
-                    flat[k] += w00 * a
-                    flat[k + 1] += w00 * b
-                    flat[k + 2] += w00 * c
-                    flat[k + 3] += w01 * a
-                    flat[k + 4] += w01 * b
-                    flat[k + 5] += w01 * c
-                    m = k + step_y
-                    flat[m] += w10 * a
-                    flat[m + 1] += w10 * b
-                    flat[m + 2] += w10 * c
-                    flat[m + 3] += w11 * a
-                    flat[m + 4] += w11 * b
-                    flat[m + 5] += w11 * c

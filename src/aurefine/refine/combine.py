@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from aurefine.kernels.accumulate import children_with_weight, combine_images
-from aurefine.kernels.slices import insert_slices
+from aurefine.kernels.fixed_point import insert_slices
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.batch import PreparedBatch
+from aurefine.refine.exact_volume import ExactVolume, add_carries
 from aurefine.refine.plan import ImageGeometry, IterationPlan
 from aurefine.refine.projector import Projector
 from aurefine.refine.search import Posterior, balanced_ranges
-from aurefine.refine.sums import HalfSums
 
 __all__ = ["Statistics", "accumulate", "backprojection_weights"]
 
@@ -73,14 +73,13 @@ def accumulate(
     plan: IterationPlan,
     geometry: ImageGeometry,
     projector: Projector,
-    sums: HalfSums,
+    volume: ExactVolume,
     pool: WorkerPool,
 ) -> Statistics:
     """Combine the images of a batch per orientation, insert them and collect statistics.
 
     Orientations are worked on in windows: threads first fill the slices of a window, then
-    insert them, each into its own planes of the volume, so that every voxel is summed in the
-    same order whatever the number of threads.
+    insert them, each into its own planes of the volume.
     """
     a, b = particle_range
     n = b - a
@@ -112,9 +111,9 @@ def accumulate(
         return Statistics(np.zeros((n_groups, n_pixels)), np.zeros((n, 4)))
 
     statistics = nothing()
-    flat = sums.volume.reshape(-1)
-    edge = sums.volume.shape[0]
-    slabs = slab_bounds(edge, sums.radius, pool.n_threads)
+    flat = volume.words.reshape(-1)
+    edge = len(volume.words)
+    slabs = slab_bounds(edge, edge // 2 - 1, pool.n_threads)
     for lo, hi in _windows(active.sum(axis=1), max(8, _WINDOW_BYTES // (12 * n_pixels))):
         part = active[lo:hi]
         slot = np.where(part, np.cumsum(part).reshape(part.shape) - 1, -1)
@@ -168,12 +167,20 @@ def accumulate(
 
         def insert(
             planes: tuple[int, int], rotations: Float32 = rotations, combined: Float32 = combined
-        ) -> None:
-            insert_slices(
-                (flat, edge), rotations, geometry.slice_x, geometry.slice_y, combined, *planes
+        ) -> tuple[IntArray, IntArray]:
+            carries: tuple[IntArray, IntArray] = insert_slices(
+                (flat, edge),
+                volume.scales.arrays,
+                rotations,
+                geometry.slice_x,
+                geometry.slice_y,
+                combined,
+                *planes,
             )
+            return carries
 
-        pool.map(insert, slabs)
+        for carries in pool.map(insert, slabs):
+            add_carries(volume, *carries)
     return statistics
 
 

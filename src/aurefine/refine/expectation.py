@@ -11,13 +11,14 @@ from aurefine.errors import ImageError
 from aurefine.parallel.exact import ExactSum
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.coarse import make_coarse_table
+from aurefine.refine.exact_volume import volume_scales
 from aurefine.refine.half_step import HalfStep, empty_tally
 from aurefine.refine.particles import ParticleSet
 from aurefine.refine.plan import IterationPlan
 from aurefine.refine.profile import Stopwatch
 from aurefine.refine.projector import Projector
 from aurefine.refine.state import HalfModel, Poses
-from aurefine.refine.sums import HalfSums, empty_sums
+from aurefine.refine.sums import HalfSums, complete_sums, empty_sums
 from aurefine.refine.tally import Tally
 from aurefine.refine.work import Batch, WorkSource
 
@@ -66,6 +67,7 @@ class HalfExpectation:
         self._seed, self._pool, self._stopwatch = seed, pool, stopwatch
         self.sums = empty_sums(
             radius=projector.radius,
+            scales=volume_scales(half, particles, model, projector, plan),
             padding=projector.padding,
             box=plan.box,
             n_noise_groups=len(model.sigma2_noise),
@@ -88,8 +90,8 @@ class HalfExpectation:
         self._step = self._shared = None
 
     def total(self) -> HalfSums:
-        """Return all sums, the small ones in their final form."""
-        sums, tally = self.sums, self._tally
+        """Return all sums in their final form; nothing can be added afterwards."""
+        sums, tally = complete_sums(self.sums, self._pool), self._tally
         tally.vector[:] = self.exact.value()
         sums.noise, sums.noise_pixels = tally.noise, tally.noise_pixels
         sums.scale_cross, sums.scale_power = tally.scale_cross, tally.scale_power

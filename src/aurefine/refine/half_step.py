@@ -132,6 +132,9 @@ class HalfStep:
             pairs = self._coarse(batch, cross_weights, norm_weights, offset_priors)
         image_norms = np.sqrt(np.maximum(batch.window_power, 1e-30))
         model_transfer = coarse.reference_factor(batch, plan, geometry)
+        volume = self.sums.exact
+        if volume is None:
+            raise ValueError("the sums are complete")
         results = []
         tally = empty_tally(self.model)
         for a, b in _particle_ranges(pairs.first, int(plan.options.memory_budget * _GIB / 4)):
@@ -162,7 +165,7 @@ class HalfStep:
                     plan,
                     geometry,
                     self.projector,
-                    self.sums,
+                    volume,
                     self.pool,
                 )
             with self.stopwatch("statistics"):

@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["HalfSums", "add_sums", "empty_sums"]
+from aurefine.parallel.pool import WorkerPool
+from aurefine.refine.exact_volume import ExactVolume, VolumeScales, as_floats, empty_volume
+
+__all__ = ["HalfSums", "add_sums", "complete_sums", "empty_sums"]
 
 Float = npt.NDArray[np.float64]
 
@@ -20,10 +23,12 @@ _SCALARS = ("offset2", "weight", "norm", "log_likelihood", "pmax")
 class HalfSums:
     """Accumulators of one half set; arrays are added to in place while images stream by.
 
-    `volume` has shape (edge, edge, (edge + 1) // 2, 3): real part, imaginary part and weight.
+    While images stream by, back-projections go to `exact`; `complete_sums` turns them into
+    `volume`, shape (edge, edge, (edge + 1) // 2, 3): real part, imaginary part and weight.
     """
 
-    volume: npt.NDArray[np.float32]
+    exact: ExactVolume | None
+    volume: npt.NDArray[np.float32]  # empty until complete
     radius: int  # padded px
     padding: float
     noise: Float  # (n_noise_groups, n_box // 2 + 1), weighted residual power
@@ -41,6 +46,7 @@ class HalfSums:
 def empty_sums(
     *,
     radius: int,
+    scales: VolumeScales,
     padding: float,
     box: int,
     n_noise_groups: int,
@@ -48,10 +54,10 @@ def empty_sums(
     n_directions: int,
 ) -> HalfSums:
     """Accumulators at zero for a padded transform of `radius`."""
-    edge = 2 * (radius + 1) + 1
     shape = (n_noise_groups, box // 2 + 1)
     return HalfSums(
-        volume=np.zeros((edge, edge, radius + 2, 3), np.float32),
+        exact=empty_volume(radius, scales),
+        volume=np.zeros((0, 0, 0, 3), np.float32),
         radius=radius,
         padding=padding,
         noise=np.zeros(shape),
@@ -60,6 +66,14 @@ def empty_sums(
         scale_power=np.zeros(n_groups),
         direction=np.zeros(n_directions),
     )
+
+
+def complete_sums(sums: HalfSums, pool: WorkerPool) -> HalfSums:
+    """Turn the back-projections of all particles of a half into floats, in place."""
+    if sums.exact is not None:
+        sums.volume = as_floats(sums.exact, pool)
+        sums.exact = None
+    return sums
 
 
 def add_sums(
