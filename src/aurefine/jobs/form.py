@@ -117,7 +117,7 @@ def _field(option: Option) -> FormField:
         flag=option.flag,
         label=form.label or option.label,
         tab=form.tab or option.tab,
-        help=form.help or option.help,
+        help=form.help or option.help or f"Kept for RELION, without effect here: {option.note}",
         unit=option.unit,
         note=option.note,
         kind=kind,

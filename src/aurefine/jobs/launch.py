@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 from aurefine.errors import AurefineError, OutputError
 from aurefine.jobs.job_command import Command
 from aurefine.project.status import write_run_record
 
-__all__ = ["program_words", "start_here"]
+__all__ = ["program_words", "start_detached", "start_here"]
 
 
 def program_words(command: Command) -> list[str]:
@@ -21,6 +24,40 @@ def program_words(command: Command) -> list[str]:
         runner = os.environ.get("RELION_MPIRUN", "mpirun")
         return [*runner.split(), "-n", str(command.n_processes), *words]
     return words
+
+
+def start_detached(
+    words: Sequence[str],
+    folder: Path,
+    out: IO[bytes] | int = subprocess.DEVNULL,
+    err: IO[bytes] | int = subprocess.DEVNULL,
+) -> int:
+    """Start a process in a session of its own, which goes on when this one ends.
+
+    Parameters
+    ----------
+    words : sequence of str
+        Program and arguments.
+    folder : Path
+        Its working directory.
+    out, err : file or int
+        For its output.
+
+    Returns
+    -------
+    pid : int
+    """
+    process = subprocess.Popen(
+        words,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=err,
+        start_new_session=True,
+    )
+    # as long as this process lives, it must take note of the other one's end
+    threading.Thread(target=process.wait, daemon=True).start()
+    return process.pid
 
 
 def start_here(project: Path, name: str, command: Command) -> int:
@@ -55,16 +92,8 @@ def start_here(project: Path, name: str, command: Command) -> int:
             open(project / name / "run.out", "ab") as out,
             open(project / name / "run.err", "ab") as err,
         ):
-            process = subprocess.Popen(
-                words,
-                cwd=project,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                start_new_session=True,
-                close_fds=True,
-            )
-        write_run_record(project / name, process.pid)
+            pid = start_detached(words, project, out, err)
+        write_run_record(project / name, pid)
     except (OSError, AurefineError) as error:
         raise OutputError(f"{name}: the job can not be started: {error}.") from None
-    return process.pid
+    return pid

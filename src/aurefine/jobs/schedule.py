@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from aurefine.errors import AurefineError, OptionError
 from aurefine.io.atomic import write_text_atomic
 from aurefine.jobs.actions import mark_job, missing_inputs, run_job
 from aurefine.jobs.job_star import read_job_star
+from aurefine.jobs.launch import start_detached
 from aurefine.project import Job, Project, open_project
 from aurefine.project.project import find_process
 from aurefine.project.refresh import refresh
@@ -80,14 +80,8 @@ def ensure_scheduler(project: Project) -> None:
     """Start the process that looks after scheduled jobs, if there are any; one is enough."""
     if not _line(project):
         return
-    subprocess.Popen(
-        [sys.executable, "-m", "aurefine.jobs.schedule", str(project.path)],
-        cwd=project.path,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    words = [sys.executable, "-m", "aurefine.jobs.schedule", str(project.path)]
+    start_detached(words, project.path)
 
 
 def waits_for(project: Project, job: str) -> str:

@@ -112,6 +112,7 @@ class Project:
         self.path = path
         self._stamp: tuple[int, int, int] | None = None
         self._pipeline = Pipeline()
+        self._jobs: dict[Process, tuple[int, Job]] = {}  # with the time of change of the folder
 
     @property
     def pipeline_path(self) -> Path:
@@ -207,6 +208,16 @@ class Project:
 
     def _job(self, process: Process) -> Job:
         folder = self.path / process.name
+        try:
+            changed = folder.stat().st_mtime_ns  # moves with every file that comes or goes
+        except OSError:
+            changed = 0
+        known = self._jobs.get(process)
+        if known is None or known[0] != changed or process.status == "Running":
+            known = self._jobs[process] = (changed, self._read_job(process, folder))
+        return known[1]
+
+    def _read_job(self, process: Process, folder: Path) -> Job:
         started = finished = None
         record = None
         if process.status != "Scheduled":

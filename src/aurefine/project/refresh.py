@@ -78,10 +78,9 @@ def refresh(project: Project, *, timeout: float = 60.0) -> list[str]:
                 _mark_dead(project.path / name)
             if status == "Succeeded":
                 _add_extra_nodes(project.path, pipeline, name)
-        for name in changed:
-            for producer, node in pipeline.outputs:
-                if producer == name and (project.path / node).exists():
-                    touch_node(project.path, pipeline, node)
+        for producer, node in pipeline.outputs:
+            if producer in changed and (project.path / node).exists():
+                touch_node(project.path, pipeline, node)
     return changed
 
 
