@@ -5,9 +5,11 @@
 The folder of the data is a project with refined particles of binned images: CtfFind, MotionCorr,
 Select, Class3D, truth.star and true_map.mrc. The same particles are extracted re-centred on their
 refined offsets (--recenter), with offsets and coordinates as they are, and with offsets set to zero
-(--reset_offsets). Each set is refined with several seeds. Prints a Markdown table of means over the
-seeds: resolutions inside a sphere, and errors of the poses; positions are compared in the
-micrograph, so that it does not matter how they are divided into coordinate and offset.
+(--reset_offsets). --pick_errors moves the coordinates before that, and the refined offsets with
+them, as if the particles had been picked less exactly. Each set is refined with several seeds.
+Prints a Markdown table of means over the seeds: resolutions inside a sphere, and errors of the
+poses; positions are compared in the micrograph, so that it does not matter how they are divided
+into coordinate and offset.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from aurefine.imaging import soft_sphere
 from aurefine.io.mrc import read_map
 from aurefine.io.particles import read_micrographs, read_particles
 from aurefine.io.stacks import split_image_name
+from aurefine.io.star import write_star
 from aurefine.maps.matching import match_grid
 from measuring import JOB_OPTIONS, OURS, crossing, run_job, surroundings
 
@@ -54,12 +57,36 @@ COLUMNS = (
 )
 
 
-def extract(folder: Path, name: str, options: list[str], box: int, size: int) -> str:
+def pick_less_exactly(data: Path, error: float, path: Path) -> float:
+    """Write the refined particles with other coordinates of the same images of molecules.
+
+    Coordinates are moved by whole pixels of the micrograph, normally distributed with `error` [Å]
+    along each axis, and the offsets that the classification has found by as much. Returns the
+    mean length of the offsets [Å].
+    """
+    table = read_particles(data / PARTICLES)
+    optics = read_micrographs(data / MICROGRAPHS).optics
+    pixel_size = float(optics["rlnMicrographPixelSize"].iloc[0])
+    particles = table.particles.copy()
+    rng = np.random.default_rng(1)
+    offsets = []
+    for axis in "XY":
+        moved = np.round(rng.normal(0, error / pixel_size, len(particles)))
+        particles[f"rlnCoordinate{axis}"] += moved
+        particles[f"rlnOrigin{axis}Angst"] += moved * pixel_size
+        offsets.append(particles[f"rlnOrigin{axis}Angst"].to_numpy(float))
+    write_star(path, {"optics": table.optics, "particles": particles}, version=30001)
+    return float(np.hypot(*offsets).mean())
+
+
+def extract(
+    folder: Path, particles: str, name: str, options: list[str], box: int, size: int
+) -> str:
     """Extract all particles and return the name of their STAR file."""
     part_dir = f"Extract/{name}/"
     command = [
         *(sys.executable, "-m", "aurefine", "extract", "--i", MICROGRAPHS),
-        *("--reextract_data_star", PARTICLES, *options, "--part_dir", part_dir),
+        *("--reextract_data_star", particles, *options, "--part_dir", part_dir),
         *("--part_star", f"{part_dir}particles.star", "--extract_size", str(box)),
         *("--scale", str(size), "--norm", "--bg_radius", str(3 * size // 8)),
         *("--invert_contrast", "--j", "2"),
@@ -135,13 +162,15 @@ def evaluate(root: Path, data: Path, symmetry: str, radius: float) -> list[float
 
 
 def compare(
-    arguments: argparse.Namespace, data: Path, work: Path, box: int, size: int
+    arguments: argparse.Namespace, data: Path, work: Path, error: float, box: int, size: int
 ) -> list[str]:
     """Extract and refine in all ways with one box, and return the lines of the table."""
     lines = []
+    picked = f"picked_{error:g}.star"
+    offset = pick_less_exactly(data, error, work / picked)
     for number, (title, options) in enumerate(CHOICES.items()):
-        name = f"box{box}_{number}"
-        particles = extract(work, name, options, box, size)
+        name = f"box{box}_{size}_error{error:g}_{number}"
+        particles = extract(work, picked, name, options, box, size)
         runs = []
         for seed in range(1, arguments.seeds + 1):
             root = work / f"Refine3D/{name}_seed{seed}/run"
@@ -154,7 +183,7 @@ def compare(
             runs.append(evaluate(root, data, arguments.sym, arguments.radius))
         mean, spread = np.mean(runs, axis=0), np.std(runs, axis=0)
         cells = [f"{m:.2f} ± {s:.2f}" for m, s in zip(mean, spread, strict=True)]
-        lines.append(f"| {box} → {size} | {title} | " + " | ".join(cells) + " |")
+        lines.append(f"| {offset:.0f} | {box} → {size} | {title} | " + " | ".join(cells) + " |")
         print(lines[-1], flush=True)
     return lines
 
@@ -163,6 +192,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--boxes", nargs="+", default=["360:90", "240:60"], metavar="BOX:SIZE")
+    parser.add_argument(
+        "--pick_errors", nargs="+", type=float, default=[0.0], help="added to those there are [Å]"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--sym", default="D2")
     parser.add_argument("--diameter", type=float, default=190.0, help="of the particle mask [Å]")
@@ -173,8 +205,8 @@ def main() -> int:
     data = arguments.data.resolve()
     where = surroundings(sys.argv)
     lines = [
-        "| box | offsets | " + " | ".join(COLUMNS) + " |",
-        "|" + "---|" * (len(COLUMNS) + 2),
+        "| mean offset [Å] | box | offsets | " + " | ".join(COLUMNS) + " |",
+        "|" + "---|" * (len(COLUMNS) + 3),
     ]
     with tempfile.TemporaryDirectory(prefix="recentre-") as temporary:
         work = (arguments.work or Path(temporary)).resolve()
@@ -184,7 +216,8 @@ def main() -> int:
                 (work / name).symlink_to(data / name)
         for pair in arguments.boxes:
             box, size = (int(part) for part in pair.split(":"))
-            lines += compare(arguments, data, work, box, size)
+            for error in arguments.pick_errors:
+                lines += compare(arguments, data, work, error, box, size)
     text = "\n".join(
         [
             "# What re-centring gains",

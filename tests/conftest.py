@@ -7,8 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from aurefine.optics.groups import OpticsGroup
+
+# no test looks at the clock: the first example may import or compile, and machines are shared
+settings.register_profile("aurefine", deadline=None)
+settings.load_profile("aurefine")
 
 
 @pytest.fixture(scope="session")

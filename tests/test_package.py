@@ -35,6 +35,20 @@ def test_overview_of_the_commands_loads_nothing_heavy():
     assert not modules_loaded_by(statement) & set(HEAVY)
 
 
+@pytest.mark.parametrize("command", ["extract", "image-handler", "mask", "postprocess"])
+def test_help_pages_load_nothing_heavy(command):
+    statement = (
+        "from aurefine.cli.main import run_command\n"
+        f"try: run_command(['{command}', '--help'])\nexcept SystemExit: pass"
+    )
+    assert not modules_loaded_by(statement) & set(HEAVY)
+
+
+def test_extraction_needs_neither_scipy_nor_numba():
+    statement = "import aurefine.cli.extract, aurefine.jobs.extract_job"
+    assert not modules_loaded_by(statement) & {"scipy", "numba"}
+
+
 def test_import_leaves_no_file_behind(tmp_path):
     command = [sys.executable, "-c", "import aurefine, aurefine.cli.main"]
     subprocess.run(command, cwd=tmp_path, check=True)

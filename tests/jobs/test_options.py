@@ -1,5 +1,6 @@
 """Option records: conversion, ranges, defaults."""
 
+import numpy as np
 import pytest
 
 from aurefine.errors import OptionError
@@ -43,6 +44,17 @@ def test_numbers_are_read_and_checked():
 def test_a_bad_number_is_refused_with_the_flag(text):
     with pytest.raises(OptionError, match="--ini_high"):
         LOWPASS.convert(text)
+
+
+@pytest.mark.parametrize("value", [True, np.True_])
+def test_booleans_of_python_and_numpy_are_accepted(value):
+    HELIX.check(value)
+
+
+@pytest.mark.parametrize("value", [1, np.float64(1), "True", None])
+def test_other_values_are_no_booleans(value):
+    with pytest.raises(OptionError, match="True or False"):
+        HELIX.check(value)
 
 
 @pytest.mark.parametrize("text", ["1.5", "x", "0", "inf"])

@@ -62,6 +62,14 @@ def _names(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.parametrize("folder", _FOLDERS)
+def test_every_command_of_the_golden_files_has_a_test(folder, shared_data):
+    lines = (shared_data / "golden" / folder / "commands.txt").read_text().splitlines()
+    commands = [shlex.split(line) for line in lines if line.startswith("relion_preprocess")]
+    jobs = [Path(command[command.index("--part_dir") + 1]).name for command in commands]
+    assert jobs == [job for tested, job in _CASES if tested == folder]
+
+
 def test_the_same_files_are_written(case):
     folder, made, golden = case
     expected = _names(golden)

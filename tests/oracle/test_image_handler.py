@@ -35,6 +35,11 @@ MAPS = {
 }
 
 
+STACK = "--angpix 3.54 --rescale_angpix 2.0 --new_box 32"
+PRINTED = {"--stats": "stats.txt", "--com": "com.txt"}
+FSC = "--angpix 3.54 --fsc out/lowpass15.mrc"
+
+
 @pytest.fixture
 def golden(shared_data):
     return shared_data / "golden" / "image_handler"
@@ -47,6 +52,17 @@ def project(golden, tmp_path, monkeypatch):
         shutil.copy(golden / name, tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def test_every_command_of_the_golden_files_has_a_test(golden):
+    lines = (golden / "commands.txt").read_text().splitlines()
+    commands = {line for line in lines if not line.startswith("#")}
+    program = "relion_image_handler --i"
+    tested = {f"{program} map24.mrc {MAPS[name]} --o out/{name}.mrc" for name in MAPS}
+    tested |= {f"{program} map24.mrc {flag} > out/{file}" for flag, file in PRINTED.items()}
+    tested.add(f"{program} map24.mrc {FSC} > out/fsc.star")
+    tested.add(f"{program} stack24.mrcs {STACK} --o out/stack_rescale.mrcs")
+    assert commands == tested
 
 
 def _relative_rms(found, expected):
@@ -84,21 +100,19 @@ def test_half_precision_output_agrees_with_relion(golden, project):
 
 
 def test_stack_agrees_with_relion(golden, project):
-    run(
-        shlex.split("--i stack24.mrcs --angpix 3.54 --rescale_angpix 2.0 --new_box 32 --o new.mrcs")
-    )
+    run(["--i", "stack24.mrcs", *shlex.split(STACK), "--o", "new.mrcs"])
     _assert_same_file("new.mrcs", golden / "out" / "stack_rescale.mrcs")
 
 
-@pytest.mark.parametrize("flag, file", [("--stats", "stats.txt"), ("--com", "com.txt")])
+@pytest.mark.parametrize("flag, file", PRINTED.items())
 def test_printed_line_agrees_with_relion(golden, project, capsys, flag, file):
     run(["--i", "map24.mrc", flag])
     assert capsys.readouterr().out == (golden / "out" / file).read_text()
 
 
 def test_printed_fsc_agrees_with_relion(golden, project, capsys):
-    other = str(golden / "out" / "lowpass15.mrc")
-    run(["--i", "map24.mrc", "--angpix", "3.54", "--fsc", other])
+    (project / "out").symlink_to(golden / "out")
+    run(["--i", "map24.mrc", *shlex.split(FSC)])
     (project / "fsc.star").write_text(capsys.readouterr().out)
     found = read_star(project / "fsc.star").table("fsc")
     expected = read_star(golden / "out" / "fsc.star").table("fsc")

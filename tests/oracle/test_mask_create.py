@@ -18,6 +18,13 @@ MASKS = {
 }
 
 
+def test_every_command_of_the_golden_files_has_a_test(shared_data):
+    lines = (shared_data / "golden/postprocess/commands.txt").read_text().splitlines()
+    commands = {line for line in lines if line.startswith("relion_mask_create")}
+    program = f"relion_mask_create --i {HALF_MAP} --o"
+    assert commands == {f"{program} out/{name}.mrc {MASKS[name]}" for name in MASKS}
+
+
 @pytest.mark.parametrize("name", MASKS)
 def test_mask_agrees_with_relion(shared_data, tmp_path, name):
     golden = shared_data / "golden" / "postprocess"

@@ -82,6 +82,13 @@ def _tables(case):
     return [read_star(folder / "postprocess.star") for folder in (case.found, case.expected)]
 
 
+def test_every_command_of_the_golden_files_has_a_test(golden):
+    lines = (golden / "commands.txt").read_text().splitlines()
+    commands = {line.partition("; ")[2] for line in lines if "; relion_postprocess" in line}
+    program = f"relion_postprocess --mask out/mask.mrc --i {HALF_MAPS[0]} --o"
+    assert commands == {f"{program} out/{name}/postprocess {COMMANDS[name]}" for name in COMMANDS}
+
+
 def test_general_values_agree_with_relion(case):
     found, expected = (star.values("general") for star in _tables(case))
     assert set(found) - OURS == set(expected)

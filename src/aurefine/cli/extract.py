@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from aurefine.cli.start import command_values, one_blas_thread
+from aurefine.cli.start import command_values, loading
 from aurefine.jobs.extract_table import EXTRACT_OPTIONS
 from aurefine.parallel.comm import SERIAL, find_communicator, launched_place
 
@@ -32,7 +32,7 @@ def run(argv: Sequence[str]) -> int:
             f"one of them works, with {values['n_workers']} threads. 'pip install mpi4py' lets all "
             "of them work.\n"
         )
-    with one_blas_thread():
+    with loading():
         from aurefine.jobs.extract_job import run_job  # slow to import: not needed for --help
 
     return run_job(values, communicator)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aurefine.cli.start import command_values, one_blas_thread
+from aurefine.cli.start import command_values, loading
 from aurefine.jobs.map_tools_table import IMAGE_HANDLER_OPTIONS
 
 __all__ = ["run"]
@@ -20,7 +20,7 @@ def run(argv: Sequence[str]) -> int:
     if values is None:
         return 0
 
-    with one_blas_thread():
+    with loading():
         from aurefine.jobs.map_tools import run_image_handler  # slow to import: not for --help
 
     return run_image_handler(values)

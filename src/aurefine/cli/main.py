@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import importlib.util
 import io
@@ -55,7 +56,9 @@ def entry_point() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names from damaged files may hold any byte
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(run_command(sys.argv[1:]))
+    exit_code = run_command(sys.argv[1:])
+    gc.freeze()  # else Python looks through all objects once more before it ends
+    sys.exit(exit_code)
 
 
 def run_command(argv: Sequence[str]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from aurefine.cli.start import command_values, one_blas_thread
+from aurefine.cli.start import command_values, loading
 from aurefine.jobs.postprocess_table import POSTPROCESS_OPTIONS
 
 __all__ = ["run"]
@@ -20,7 +20,7 @@ def run(argv: Sequence[str]) -> int:
     if values is None:
         return 0
 
-    with one_blas_thread():
+    with loading():
         from aurefine.jobs.postprocess import run_postprocess  # slow to import: not for --help
 
     return run_postprocess(values, command=shlex.join(argv))

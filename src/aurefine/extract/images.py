@@ -12,12 +12,12 @@ import numpy.typing as npt
 from aurefine.extract.normalise import Background, make_background, normalise_images, remove_dust
 from aurefine.extract.rescale import rescale_images
 from aurefine.extract.window import cut_windows, grey_level, window_corners
-from aurefine.fourier.resize import window_images
+from aurefine.fourier.resize import CropBuffers, window_images
 
 __all__ = ["ImageCounts", "ImageSettings", "extract_images"]
 
 # Windows [bytes] that are worked on together: few enough for the cache of a core
-_BATCH_BYTES = 2 * 1024**2
+_BATCH_BYTES = 512 * 1024
 
 
 @dataclass(frozen=True)
@@ -106,26 +106,49 @@ def extract_images(
     Yields
     ------
     images : ndarray, shape (k, size, size), float32
-        The next `k` particles, ``size = settings.output_size``.
+        The next `k` particles, ``size = settings.output_size``; valid until the next are asked
+        for.
     """
     corners = window_corners(coordinates, settings.box_size)
     level = 0.0 if settings.keeps_level else grey_level(micrograph)
-    step = max(1, _BATCH_BYTES // (4 * settings.box_size**2))
+    step = min(max(1, _BATCH_BYTES // (4 * settings.box_size**2)), max(1, len(corners)))
+    buffers = _Buffers.for_batch(step, settings)
     for start in range(0, len(corners), step):
         batch = corners[start : start + step]
         # pixels that are not finite make the whole image so, and the caller finds it
         with np.errstate(invalid="ignore", over="ignore"):
-            images = cut_windows(micrograph, batch, settings.box_size, level=level)
-            images = _change_box(images, settings)
-            _change_greys(images, settings, counts, (*seed, start))
+            windows = buffers.windows[: len(batch)]
+            cut_windows(micrograph, batch, settings.box_size, level=level, out=windows)
+            images = _change_box(windows, settings, buffers.crop)
+            _change_greys(images, settings, counts, (*seed, start), buffers.work[: len(batch)])
         yield images
 
 
+@dataclass(frozen=True)
+class _Buffers:
+    """Memory for one batch, used by one after the other."""
+
+    windows: npt.NDArray[np.float32]
+    work: npt.NDArray[np.float32]  # of the size of the finished images
+    crop: CropBuffers | None
+
+    @classmethod
+    def for_batch(cls, n_images: int, settings: ImageSettings) -> _Buffers:
+        window_shape = (n_images, settings.box_size, settings.box_size)
+        size, _ = settings.window_source
+        crop = None
+        if size < settings.box_size:
+            crop = CropBuffers.for_images(window_shape, size, np.float32)
+        work_shape = (n_images, settings.output_size, settings.output_size)
+        return cls(np.empty(window_shape, np.float32), np.empty(work_shape, np.float32), crop)
+
+
 def _change_box(
-    images: npt.NDArray[np.float32], settings: ImageSettings
+    images: npt.NDArray[np.float32], settings: ImageSettings, buffers: CropBuffers | None
 ) -> npt.NDArray[np.float32]:
     size, centre = settings.window_source
-    images = rescale_images(images, size, has_level=settings.keeps_level)
+    memory = None if buffers is None else buffers.first(len(images))
+    images = rescale_images(images, size, has_level=settings.keeps_level, buffers=memory)
     if settings.windowed_size is not None:
         windowed = window_images(images, settings.windowed_size, centre=centre)
         images = windowed.astype(np.float32, copy=False)
@@ -137,6 +160,7 @@ def _change_greys(
     settings: ImageSettings,
     counts: ImageCounts,
     seed: tuple[int, ...],
+    work: npt.NDArray[np.float32],
 ) -> None:
     background = settings.background
     if background is not None:
@@ -151,7 +175,13 @@ def _change_greys(
                     np.random.default_rng((*seed[:-1], first + i)) for i in range(len(images))
                 ],
             )
-        is_constant = normalise_images(images, background, subtract_plane=settings.subtract_plane)
+        is_constant = normalise_images(
+            images,
+            background,
+            subtract_plane=settings.subtract_plane,
+            inverted=settings.invert_contrast,
+            work=work,
+        )
         counts.n_constant += int(is_constant.sum())
-    if settings.invert_contrast:
+    elif settings.invert_contrast:
         np.negative(images, out=images)

@@ -37,13 +37,14 @@ class Background:
         return images.reshape(len(images), -1).take(self.pixels, axis=1).astype(np.float64)
 
     def sums(
-        self, images: npt.NDArray[np.float32]
+        self, images: npt.NDArray[np.float32], work: npt.NDArray[np.float32] | None = None
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Sum v, v x and v y, shape (n, 3), and v², shape (n,), over the background pixels v.
 
-        Rows are summed in single precision, and rows added up in double precision.
+        Rows are summed in single precision, and rows added up in double precision. `work` is
+        memory of the shape of the images.
         """
-        masked = images * self.mask  # (n, box, box)
+        masked = np.multiply(images, self.mask, out=work)  # (n, box, box)
         columns = np.stack((np.ones_like(self.axis), self.axis), axis=1).astype(np.float32)
         rows = masked.reshape(-1, self.box_size) @ columns  # one product for all images
         of_rows = rows.reshape(len(images), self.box_size, 2).astype(np.float64)
@@ -120,7 +121,12 @@ def remove_dust(
 
 
 def normalise_images(
-    images: npt.NDArray[np.float32], background: Background, *, subtract_plane: bool = True
+    images: npt.NDArray[np.float32],
+    background: Background,
+    *,
+    subtract_plane: bool = True,
+    inverted: bool = False,
+    work: npt.NDArray[np.float32] | None = None,
 ) -> npt.NDArray[np.bool_]:
     """Subtract a plane (or the mean) and divide by the standard deviation, in place.
 
@@ -132,6 +138,10 @@ def normalise_images(
     background : Background
     subtract_plane : bool
         Fit and subtract a least-squares plane; otherwise only the mean is subtracted.
+    inverted : bool
+        Multiply the result by -1.
+    work : ndarray, shape (n, box, box), float32, optional
+        Memory that may be written to.
 
     Returns
     -------
@@ -139,7 +149,7 @@ def normalise_images(
         Images whose background does not vary; they are not divided.
     """
     n_pixels = len(background.pixels)
-    sums, powers = background.sums(images)
+    sums, powers = background.sums(images, work)
     coefficients, variances = _fit(background, sums, powers, subtract_plane)
     # where the background is far from 0, single precision and a difference of squares do not serve
     for i in np.flatnonzero(~(variances > _RESOLVED * powers / n_pixels)):
@@ -154,7 +164,7 @@ def normalise_images(
     )
     if not subtract_plane:
         coefficients[is_constant] = 0.0
-    scales = 1.0 / np.where(is_constant, 1.0, deviations)
+    scales = (-1.0 if inverted else 1.0) / np.where(is_constant, 1.0, deviations)
     coefficients *= scales[:, None]
 
     axis = background.axis

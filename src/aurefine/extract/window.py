@@ -69,6 +69,7 @@ def cut_windows(
     box_size: int,
     *,
     level: float = 0.0,
+    out: npt.NDArray[np.float32] | None = None,
 ) -> npt.NDArray[np.float32]:
     """Cut one window per particle; pixels outside take the value of the nearest pixel inside.
 
@@ -82,6 +83,8 @@ def cut_windows(
         Edge of the windows [px].
     level : float
         Grey level that is subtracted.
+    out : ndarray, shape (n, box_size, box_size), float32, optional
+        Memory for the windows.
 
     Returns
     -------
@@ -96,7 +99,8 @@ def cut_windows(
     if np.any(windows_off_micrograph(corners, box_size, (ny, nx))):
         raise ValueError("a window lies completely outside the micrograph")
 
-    windows = np.empty((len(corners), box_size, box_size), dtype=np.float32)
+    shape = (len(corners), box_size, box_size)
+    windows = np.empty(shape, dtype=np.float32) if out is None else out
     for window, (x, y) in zip(windows, corners.tolist(), strict=True):
         left, right = max(-x, 0), min(nx - x, box_size)  # columns of the window that are inside
         top, bottom = max(-y, 0), min(ny - y, box_size)

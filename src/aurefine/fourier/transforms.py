@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft
 
 __all__ = [
     "centred_irfft_images",
@@ -32,6 +31,8 @@ _IMAGE_AXES = (-2, -1)
 
 
 def _forward(values: Real, axes: tuple[int, ...], workers: int | None) -> Complex:
+    from scipy import fft  # slow to import: not every command transforms maps
+
     transform: Complex = fft.rfftn(values, axes=axes, workers=workers)
     return transform
 
@@ -39,6 +40,8 @@ def _forward(values: Real, axes: tuple[int, ...], workers: int | None) -> Comple
 def _inverse(
     transform: Complex, n: int, axes: tuple[int, ...], workers: int | None, overwrite: bool = False
 ) -> Real:
+    from scipy import fft
+
     values: Real = fft.irfftn(
         transform, s=(n,) * len(axes), axes=axes, workers=workers, overwrite_x=overwrite
     )
@@ -69,21 +72,21 @@ def irfft_images(transform: Complex, n: int, workers: int | None = None) -> Real
 
 def centred_rfft_map(values: npt.NDArray[Any], workers: int | None = None) -> Complex:
     """Transform a map with phases that refer to its origin, index ``n // 2``."""
-    return _forward(fft.ifftshift(values, axes=_MAP_AXES), _MAP_AXES, workers)
+    return _forward(np.fft.ifftshift(values, axes=_MAP_AXES), _MAP_AXES, workers)
 
 
 def centred_irfft_map(transform: Complex, n: int, workers: int | None = None) -> Real:
     """Invert `centred_rfft_map` for box size `n` [px]."""
-    values: Real = fft.fftshift(_inverse(transform, n, _MAP_AXES, workers), axes=_MAP_AXES)
+    values: Real = np.fft.fftshift(_inverse(transform, n, _MAP_AXES, workers), axes=_MAP_AXES)
     return values
 
 
 def centred_rfft_images(images: npt.NDArray[Any], workers: int | None = None) -> Complex:
     """Transform images (..., n, n) with phases that refer to their origin, ``n // 2``."""
-    return _forward(fft.ifftshift(images, axes=_IMAGE_AXES), _IMAGE_AXES, workers)
+    return _forward(np.fft.ifftshift(images, axes=_IMAGE_AXES), _IMAGE_AXES, workers)
 
 
 def centred_irfft_images(transform: Complex, n: int, workers: int | None = None) -> Real:
     """Invert `centred_rfft_images` for box size `n` [px]."""
-    values: Real = fft.fftshift(_inverse(transform, n, _IMAGE_AXES, workers), axes=_IMAGE_AXES)
+    values: Real = np.fft.fftshift(_inverse(transform, n, _IMAGE_AXES, workers), axes=_IMAGE_AXES)
     return values

@@ -17,6 +17,7 @@ from aurefine.io.atomic import atomic_path
 __all__ = ["StackWriter", "to_float16", "write_map"]
 
 _LABEL = b"aurefine"
+_LOW_LEVEL = 0.1  # share of the mean in the power below which their difference is precise
 _LARGEST_HALF = np.float32(65504.0)
 _SMALLEST_HALF = np.float32(2.0**-14)  # RELION has no subnormal numbers
 
@@ -88,8 +89,9 @@ def _image_moments(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Mean and population variance of each image of (m, box, box), without a float64 copy.
 
-    Rows are summed in the precision of the images, and rows added up in double precision; the
-    variance is that of the image less its mean, so that a high grey level costs no digits.
+    Rows are summed in the precision of the images, and rows added up in double precision; where
+    the grey level is high, the variance is that of the image less its mean, so that it costs no
+    digits.
     """
     row_type = np.result_type(images.dtype, np.float32)
     ones = np.ones(images.shape[2], dtype=row_type)
@@ -99,6 +101,9 @@ def _image_moments(
         return means
 
     means = average(images @ ones)
+    powers = average(np.einsum("nyx,nyx->ny", images, images, dtype=row_type))
+    if np.all(means**2 < _LOW_LEVEL * powers):
+        return means, powers - means**2
     residuals = images - means.astype(row_type)[:, np.newaxis, np.newaxis]
     rest = average(residuals @ ones)  # what rounding the mean has left
     squares = np.einsum("nyx,nyx->ny", residuals, residuals)

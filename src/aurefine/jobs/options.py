@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import numpy as np
-
 from aurefine.errors import OptionError
 
 __all__ = [
@@ -29,7 +27,7 @@ Status = Literal["used", "ignored", "refused", "form"]
 
 
 _TYPES: dict[Kind, tuple[type, ...]] = {
-    "bool": (bool, np.bool_),
+    "bool": (bool,),
     "int": (numbers.Integral,),
     "float": (numbers.Real,),
     "str": (str,),
@@ -204,6 +202,8 @@ class Option:
         """Raise OptionError if `value` is not allowed."""
         is_number = self.kind in ("int", "float")
         is_right: bool = isinstance(value, _TYPES[self.kind])
+        if self.kind == "bool":  # NumPy's own; NumPy is slow to import, and not needed for --help
+            is_right = is_right or str(getattr(value, "dtype", "")) == "bool"
         if not is_right or (is_number and isinstance(value, bool)):
             raise OptionError(
                 f"option {self.flag} ({self.label}): found {value!r}, expected {_WORDS[self.kind]}."
