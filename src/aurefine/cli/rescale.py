@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aurefine.cli.start import command_values, one_blas_thread
+from aurefine.cli.start import command_values, loading
 from aurefine.jobs.rescale_table import RESCALE_OPTIONS
 
 __all__ = ["run"]
@@ -19,7 +19,7 @@ def run(argv: Sequence[str]) -> int:
     if values is None:
         return 0
 
-    with one_blas_thread():
+    with loading():
         from aurefine.jobs.rescale import run_rescale  # slow to import: not for --help
 
     return run_rescale(values)
