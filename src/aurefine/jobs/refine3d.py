@@ -150,7 +150,10 @@ def _run(values: Mapping[str, Any]) -> RefinementResult:
                 table, seed = stored.table, stored.state.random_seed
                 root = image_root(table, settings.particles, log.warn)
                 inputs = inputs_from_table(table, root, options, seed, log.warn)
-            mask = load_mask(settings.solvent_mask, inputs.box_size, inputs.pixel_size, log.warn)
+            mask, second_mask = (
+                load_mask(name, inputs.box_size, inputs.pixel_size, log.warn)
+                for name in (settings.solvent_mask, settings.solvent_mask2)
+            )
             if stored is None:
                 state = _first_state(inputs, options, settings, seed, pool, log)
             else:
@@ -165,6 +168,7 @@ def _run(values: Mapping[str, Any]) -> RefinementResult:
                 inputs.particles,
                 options,
                 mask,
+                second_mask,
                 keep_in_file=partial(array_in_file, folder=directory),
             )
             with _advice_to_continue(job, settings, log):

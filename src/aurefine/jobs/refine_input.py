@@ -14,6 +14,7 @@ from aurefine.errors import ImageError, OptionError, StarError
 from aurefine.io import ParticleImages, ParticleTable, read_particles
 from aurefine.io.stacks import find_stack
 from aurefine.jobs.refine_files import quantise_table
+from aurefine.jobs.refine_groups import join_small_groups, scale_groups, warn_of_small_groups
 from aurefine.optics.ctf import CtfParameters, check_ctf_columns
 from aurefine.optics.groups import OpticsGroup, optics_groups_from_table
 from aurefine.optics.mtf import MtfCurve, read_mtf
@@ -103,13 +104,20 @@ def inputs_from_table(
         order = frame["rlnMicrographName"].sort_values(kind="stable").index.to_numpy()
         frame = frame.iloc[order].reset_index(drop=True)
         images = images.take(order)
-    labels, group_names = _groups(frame)
+    labels, group_names = scale_groups(frame)
+    if options.minimum_group_size > 1:
+        labels, group_names = join_small_groups(
+            labels, group_names, frame, options.minimum_group_size, warn
+        )
+        frame = frame.assign(rlnGroupName=np.array(group_names, dtype=object)[labels])
     frame = frame.assign(rlnGroupNumber=labels + 1)
     table = ParticleTable(table.optics, frame, path)
     optics_rows = frame["rlnOpticsGroup"].to_numpy(np.int64) - 1
     n = len(frame)
     subset = frame["rlnRandomSubset"].to_numpy(np.int64) if "rlnRandomSubset" in frame else None
     half = assign_halves(subset, n, seed)
+    if options.scale:
+        warn_of_small_groups(labels, half, group_names, warn)
 
     def column(label: str, default: float) -> Float:
         return frame[label].to_numpy(float) if label in frame else np.full(n, default)
@@ -192,18 +200,6 @@ def _check_number(frame: pd.DataFrame, path: str) -> None:
             f"{path}: data_particles: rlnRandomSubset is {subset[0]} in every row, so that half "
             f"{3 - subset[0]} is empty. Use particles of both half sets, or remove the column."
         )
-
-
-def _groups(frame: pd.DataFrame) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
-    """Intensity-scale group of each particle and the names of the groups (spec 1.7)."""
-    if "rlnGroupName" in frame:
-        names = frame["rlnGroupName"].astype(str)
-    else:
-        names = (
-            frame["rlnMicrographName"].astype(str).str.replace(r"^.*?job\d{3,}/", "", regex=True)
-        )
-    labels, unique = pd.factorize(names)
-    return labels.astype(np.int64), tuple(str(name) for name in unique)
 
 
 def _offset_priors(frame: pd.DataFrame) -> Float | None:

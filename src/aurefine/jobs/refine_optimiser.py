@@ -78,7 +78,7 @@ def _images_and_masks(
         "rlnDoSolventFlattening": int(options.flatten_solvent),
         "rlnDoSolventFscCorrection": int(options.solvent_correct_fsc),
         "rlnSolventMaskName": settings.solvent_mask or "None",
-        "rlnSolventMask2Name": "None",
+        "rlnSolventMask2Name": settings.solvent_mask2 or "None",
         "rlnBodyStarFile": "None",
         "rlnTauSpectrumName": "None",
         "rlnMaximumCoarseImageSize": options.coarse_size_px,

@@ -37,6 +37,7 @@ _MAY_CHANGE = frozenset(
         "perturbation_factor", "padding", "max_significant", "strict_highres_exp", "scale",
         "norm", "force_converge", "auto_iter_max", "minimum_angular_sampling",
         "maximum_angular_sampling", "iterative_gridding", "gridding_iterations",
+        "relax_symmetry", "skip_align", "skip_rotate",
         "abort_at_resolution", "quirk_offset_prior", "minres_map", "two_step_scoring",
     }
 )  # fmt: skip
@@ -52,7 +53,7 @@ _NOT_OF_THE_ALGORITHM = frozenset(
     {
         "output", "continue_from", "auto_refine", "split_random_halves", "solvent_mask",
         "pipeline_control", "verbosity", "progress", "debug", "n_classes", "iterations",
-        "relax_symmetry", "skip_normalisation_check",
+        "skip_normalisation_check", "solvent_mask2",
     }
 )  # fmt: skip
 
@@ -68,6 +69,7 @@ class RunSettings:
     trust_reference_size: bool = False
     rescale_reference: bool = False
     solvent_mask: str = ""
+    solvent_mask2: str = ""
     continue_from: str = ""
     pipeline_control: str = ""
     verbosity: int = 1
@@ -94,6 +96,8 @@ def to_refine_options(values: Mapping[str, Any]) -> RefineOptions:
     full = _complete(values)
     chosen = {name: full[name] for name in _FIELDS if name in full}
     chosen["symmetry"] = point_group(full["symmetry"]).name
+    if full["relax_symmetry"]:
+        chosen["relax_symmetry"] = point_group(full["relax_symmetry"]).name
     chosen["check_normalisation"] = not full["skip_normalisation_check"]
     if full["tau2_fudge"] == -1:
         chosen["tau2_fudge"] = 1.0
@@ -143,7 +147,8 @@ def to_run_settings(values: Mapping[str, Any]) -> RunSettings:
         reference_pixel_size=full["reference_pixel_size"],
         trust_reference_size=full["trust_reference_size"],
         rescale_reference=full["rescale_reference"],
-        solvent_mask="" if full["solvent_mask"] in (None, "None") else full["solvent_mask"],
+        solvent_mask=_file_name(full["solvent_mask"]),
+        solvent_mask2=_file_name(full["solvent_mask2"]),
         continue_from=continue_from,
         pipeline_control=control,
         verbosity=full["verbosity"],
@@ -165,11 +170,6 @@ def continued_options(stored: RefineOptions, values: Mapping[str, Any]) -> Refin
     -------
     options : RefineOptions
     """
-    if stored.skip_align or stored.skip_rotate:
-        raise OptionError(
-            "option --continue: the run keeps poses (--skip_align or --skip_rotate), which is not "
-            "implemented yet; continue it with RELION."
-        )
     wished = to_refine_options({**_plain(stored), **values})
     names = {name for name in _MAY_CHANGE if name in values and name in _FIELDS}
     names |= {name for name in _MAY_SWITCH_ON if values.get(name)}
@@ -194,6 +194,7 @@ def continued_settings(stored: RunSettings, values: Mapping[str, Any]) -> RunSet
         trust_reference_size=stored.trust_reference_size,
         rescale_reference=stored.rescale_reference,
         solvent_mask=now.solvent_mask or stored.solvent_mask,
+        solvent_mask2=now.solvent_mask2 or stored.solvent_mask2,
     )
 
 
@@ -231,6 +232,11 @@ def _is_stored(name: str, value: Any, options: RefineOptions, settings: RunSetti
     return False
 
 
+def _file_name(value: str | None) -> str:
+    """Return a name; RELION says None for no file."""
+    return "" if value in (None, "None") else str(value)
+
+
 def _complete(values: Mapping[str, Any]) -> dict[str, Any]:
     check_values(REFINE_OPTIONS, values)
     return with_defaults(REFINE_OPTIONS, values)
@@ -261,10 +267,6 @@ def _check_together(
         raise OptionError(
             f"option --K: found {full['n_classes']}, expected 1: this program refines one map; "
             "use RELION for classification."
-        )
-    if full["relax_symmetry"]:
-        raise OptionError(
-            "option --relax_sym is not available: leave it out, or refine with --sym C1."
         )
     for name in ("auto_refine", "split_random_halves"):
         if not full[name]:

@@ -216,10 +216,16 @@ def read_options(
 
 def read_settings(general: ValueBlock, data_path: str, exact: dict[str, Any]) -> RunSettings:
     """Return the names of files."""
-    mask = str(general.values.get("rlnSolventMaskName", "None"))
+    masks = {
+        name: "" if general.values.get(label, "None") == "None" else str(general.values[label])
+        for name, label in (
+            ("solvent_mask", "rlnSolventMaskName"),
+            ("solvent_mask2", "rlnSolventMask2Name"),
+        )
+    }
     known: dict[str, Any] = {
         "output_root": str(general.need("rlnOutputRootName")),
         "particles": data_path,
     }
     stored = read_exact("settings", RunSettings, exact, general.path)
-    return RunSettings(**known | stored | {"solvent_mask": "" if mask == "None" else mask})
+    return RunSettings(**known | stored | masks)

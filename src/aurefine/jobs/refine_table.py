@@ -186,6 +186,11 @@ _OPTIMISATION = (
         ),
     ),
     Option(
+        name="solvent_mask2", flag="--solvent_mask2", kind="path", default="",
+        tab="Optimisation", label="Second reference mask",
+        help="Where this mask is 1, the reference is set to its mean there, e.g. inside a virus.",
+    ),
+    Option(
         name="solvent_correct_fsc", flag="--solvent_correct_fsc",
         aliases=("--solvent_flattened_fsc",), kind="bool", default=False, tab="Optimisation",
         label="Use solvent-flattened FSCs",
@@ -220,6 +225,12 @@ _OPTIMISATION = (
         tab="Optimisation", label="Intensity-scale correction",
         help="Estimate an intensity scale for each micrograph.",
         in_form=False,
+    ),
+    Option(
+        name="minimum_group_size", flag="--min_group_size", kind="int", default=0,
+        unit="particles", tab="Optimisation", label="Least group size", range=Range(0),
+        help="Join micrographs with fewer particles than this, by their mean defocus, into groups "
+        "with a common intensity scale; 0: each micrograph is a group.",
     ),
     Option(
         name="padding", flag="--pad", aliases=("--padding",), kind="float", default=2.0,

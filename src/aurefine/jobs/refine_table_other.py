@@ -56,11 +56,6 @@ _COMPUTE = (
         label="Number of iterations", help="Has no meaning in automated refinement.",
         in_form=False,
     ),
-    Option(
-        name="relax_symmetry", flag="--relax_sym", kind="str", default="", hidden=True,
-        tab="Compute", label="Relax symmetry", value_optional=True, help="Must be empty.",
-        form=Form(key="relax_sym", tab="Auto-sampling", label="Relax symmetry:", continues="both"),
-    ),
 )  # fmt: skip
 
 
@@ -135,8 +130,7 @@ _HELICAL = "helical refinement is out of scope; use RELION for it."
 _GRADIENT = "gradient-driven refinement is for classification and initial models; use RELION."
 _OTHER_PROGRAM = "it calls another reconstruction program; only the built-in one is available."
 _DEVELOPER = "it is a developer option of RELION without a counterpart here."
-_NOT_YET = "not implemented yet;"
-_WIDTH = f"{_NOT_YET} local searches choose their width; see --auto_local_healpix_order."
+_WIDTH = "one width holds for all angles; see --sigma_ang."
 _FIXED = "this prior is estimated from the data here."
 
 # flag, why it is refused and what to do
@@ -164,12 +158,8 @@ _REFUSED: tuple[tuple[str, str], ...] = (
     ("--external_reconstruct", _OTHER_PROGRAM),
     ("--local_symmetry", "symmetry inside the particle is not available; leave the option out."),
     ("--pad_ctf", "RELION refuses it too; use larger boxes instead."),
-    ("--solvent_mask2", "only one mask is available; join both masks into --solvent_mask."),
     ("--lowpass_mask", "only one mask is available; join both masks into --solvent_mask."),
     ("--lowpass", "only one mask is available; join both masks into --solvent_mask."),
-    ("--skip_align", f"{_NOT_YET} use relion_reconstruct for a map from known poses."),
-    ("--skip_rotate", f"{_NOT_YET} leave the option out to search orientations, too."),
-    ("--sigma_ang", _WIDTH),
     ("--sigma_rot", _WIDTH),
     ("--sigma_tilt", _WIDTH),
     ("--sigma_psi", _WIDTH),

@@ -43,6 +43,28 @@ SAMPLING_OPTIONS: tuple[Option, ...] = (
         ),
     ),
     Option(
+        name="sigma_angle", flag="--sigma_ang", aliases=("--sigma_angle",), kind="float",
+        default=-1.0, unit="degrees", tab="Sampling", label="Width of local searches",
+        range=_OFF,
+        help="Search from the start only around the pose of each particle (its prior angles if "
+        "the file has them), up to three times this standard deviation; -1: off.",
+    ),
+    Option(
+        name="relax_symmetry", flag="--relax_sym", kind="str", default="", tab="Sampling",
+        label="Relax symmetry", value_optional=True,
+        help="Pseudo-symmetry, e.g. C4: search around the pose of each particle and around its "
+        "symmetry mates; the map itself has the symmetry --sym.",
+        form=Form(key="relax_sym", tab="Auto-sampling", label="Relax symmetry:", continues="both"),
+    ),
+    Option(
+        name="skip_align", flag="--skip_align", kind="bool", default=False, tab="Sampling",
+        label="Keep all poses", help="Keep orientations and offsets as they are in the file.",
+    ),
+    Option(
+        name="skip_rotate", flag="--skip_rotate", kind="bool", default=False, tab="Sampling",
+        label="Keep orientations", help="Search offsets only.",
+    ),
+    Option(
         name="psi_step", flag="--psi_step", kind="float", default=-1.0, unit="degrees",
         tab="Sampling", label="In-plane step", range=_OFF,
         help="In-plane angular step; -1: like that of the directions.",

@@ -33,6 +33,7 @@ Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 _CHUNK = 64  # images in memory at a time
+_NARROW = 0.0033  # degrees; the nearest orientation of the grid alone
 
 
 def resolve_diameter(options: RefineOptions, box: int, pixel_size: float) -> float:
@@ -246,8 +247,12 @@ def initial_sampling(options: RefineOptions, pixel_size: float) -> SamplingState
     """Sampling of the command line in Å; searches are local if the order asks for it."""
     psi_step = options.psi_step if options.psi_step > 0 else angular_step(options.healpix_order)
     is_local = options.healpix_order >= options.auto_local_healpix_order
+    sigma = 2 * angular_step(options.healpix_order, options.oversampling) if is_local else 0.0
+    if options.sigma_angle > 0:
+        sigma = options.sigma_angle
+    elif options.relax_symmetry and not is_local:
+        sigma = _NARROW
     step, reach = options.offset_step_px * pixel_size, options.offset_range_px * pixel_size
-    fine_step = angular_step(options.healpix_order, options.oversampling)
     return SamplingState(
         order=options.healpix_order,
         psi_step=psi_step,
@@ -256,8 +261,8 @@ def initial_sampling(options: RefineOptions, pixel_size: float) -> SamplingState
         oversampling=options.oversampling,
         perturbation=0.0,
         perturbation_factor=options.perturbation_factor,
-        is_local=is_local,
-        sigma_angle=2 * fine_step if is_local else 0.0,
+        is_local=sigma > 0,
+        sigma_angle=sigma,
         original_order=options.healpix_order,
         original_psi_step=psi_step,
         original_offset_range=reach,

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from aurefine.geometry import sampling as grids
 from aurefine.geometry.directions import pixel_angles
+from aurefine.geometry.symmetry import point_group
 from aurefine.kernels.local import fill_local_orientations
 from aurefine.kernels.two_step import score_local
 from aurefine.parallel.pool import WorkerPool
@@ -38,15 +39,19 @@ def local_search(
     """Find the significant coarse points around the pose of each particle.
 
     The neighbourhood lies on the full sphere; directions are mapped into the asymmetric unit
-    only when their statistics are collected.  `poses` has shape (n_particles, 3, 3).
+    only when their statistics are collected.  `poses` has shape (n_particles, 3, 3); the mates of
+    a pose under a relaxed symmetry have neighbourhoods of the same total prior.
     """
+    mates = point_group(plan.options.relax_symmetry or "C1").matrices
     n_particles, n_offsets = offset_priors.shape
     n_coarse, n_inner = geometry.n_coarse, inner_pixels(plan, geometry)
 
     def work(start: int) -> tuple[IntArray, IntArray, IntArray, Float32]:
         part = slice(start, min(start + _BLOCK, n_particles))
         n = part.stop - part.start
-        first, orientation, log_prior, rotations = _neighbourhood(poses[part], plan)
+        around = (poses[part, None] @ mates).reshape(-1, 3, 3)
+        listed = _neighbourhood(around, plan)
+        first, orientation, log_prior, rotations = _joined(*listed, len(mates))
         rows = coarse_rows(batch, cross_weights, part, n_coarse, geometry)
         inner_rows = coarse_rows(batch, cross_weights, part, n_inner, geometry)
         found, point, offset = score_local(
@@ -77,6 +82,28 @@ def local_search(
         offset=np.concatenate([r[2] for r in results]),
         log_prior=np.concatenate([r[3] for r in results]).astype(np.float32),
     )
+
+
+def _joined(
+    first: IntArray, orientation: IntArray, log_prior: Float32, rotations: Float32, n_mates: int
+) -> tuple[IntArray, IntArray, Float32, Float32]:
+    """Join the lists of the mates of each particle, each orientation once."""
+    if n_mates == 1:
+        return first, orientation, log_prior, rotations
+    size = np.diff(first)
+    n_particles = len(size) // n_mates
+    # priors have the mean 1 in each list; now each list has the same sum
+    prior = np.exp(log_prior.astype(float)) / np.repeat(size, size)
+    particle = np.repeat(np.arange(len(size)) // n_mates, size)
+    order = np.lexsort((orientation, particle))
+    is_new = np.ones(len(order), bool)
+    is_new[1:] = np.diff(particle[order]).astype(bool) | np.diff(orientation[order]).astype(bool)
+    starts = np.flatnonzero(is_new)
+    kept = order[starts]
+    count = np.bincount(particle[kept], minlength=n_particles)
+    total = np.add.reduceat(prior[order], starts) * np.repeat(count, count) / n_mates
+    joined: Float32 = np.log(total).astype(np.float32)
+    return np.concatenate([[0], np.cumsum(count)]), orientation[kept], joined, rotations[kept]
 
 
 def _neighbourhood(

@@ -34,6 +34,8 @@ class RefineOptions:
     offset_step_px: float = 2.0
     offset_sigma: float = 10.0  # Å
     perturbation_factor: float = 0.5
+    sigma_angle: float = -1.0  # degrees; > 0: local searches from the start
+    relax_symmetry: str = ""  # group whose mates of each pose are searched, too
     skip_align: bool = False
     skip_rotate: bool = False
     ctf: bool = False
@@ -43,6 +45,7 @@ class RefineOptions:
     only_flip_phases: bool = False
     norm: bool = True
     scale: bool = True
+    minimum_group_size: int = 0  # smaller intensity-scale groups are joined
     padding: float = 2.0
     tau2_fudge: float = 1.0
     nearest_neighbour: bool = False
