@@ -44,7 +44,7 @@ def test_a_rest_goes_to_the_group_of_nearest_defocus(messages):
     frame = table([9, 1, 9], [1e4, 2.8e4, 3e4])
     labels, names = joined(frame, 4, messages)
     assert labels.tolist() == [0] * 9 + [1] * 10
-    assert names == ("mic0.mrc", "mic1.mrc_and_1_more")
+    assert names == ("mic0.mrc", "mic2.mrc_and_1_more")
 
 
 def test_optics_groups_are_not_mixed(messages):

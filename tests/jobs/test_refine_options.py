@@ -92,7 +92,7 @@ def test_the_symmetry_gets_its_canonical_name():
     ("values", "text"),
     [
         ({"n_classes": 3}, "--K"),
-        ({"relax_symmetry": "C2"}, "--relax_sym"),
+        ({"relax_symmetry": "C0"}, "C0"),
         ({"iterations": 25}, "--auto_refine"),
         ({"solvent_correct_fsc": True}, "--solvent_mask"),
         ({"force_converge": True}, "--continue"),
