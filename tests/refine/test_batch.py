@@ -22,6 +22,7 @@ def prepare(case, plan, model, pool, rows=None, *, intensity=1.0, seed=5):
         rows,
         case.particles.images.read(rows),
         np.rint(offsets / geometry.pixel_size).astype(np.int64),
+        None,
         np.full(len(rows), intensity),
         model,
         plan,

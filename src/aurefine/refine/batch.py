@@ -15,7 +15,7 @@ from aurefine.kernels.ctf import ctf_values
 from aurefine.kernels.images import gather_pixels, ring_power, shift_and_mask
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.particles import ParticleSet
-from aurefine.refine.pixels import half_plane_rings, window_index
+from aurefine.refine.pixels import half_plane_rings, phase_ramps, window_index
 from aurefine.refine.plan import ImageGeometry, IterationPlan
 from aurefine.refine.state import HalfModel
 
@@ -33,7 +33,7 @@ class PreparedBatch:
     """Images of one geometry, ready for scoring; n is the number of particles of the batch."""
 
     rows: IntArray  # (n,), rows of the particle table
-    origin_px: IntArray  # (n, 2), whole-pixel shift that was applied
+    origin: Float  # (n, 2) Å, shift that was applied
     masked: Float32  # (n, 2, n_pixels)
     unmasked: Float32  # (n, 2, n_pixels)
     transfer: Float32  # (n, n_pixels), scale times CTF, what multiplies a slice
@@ -47,6 +47,7 @@ def prepare_batch(
     rows: IntArray,
     raw: Float32,
     origin_px: IntArray,
+    rest: Float | None,
     intensity: Float,
     model: HalfModel,
     plan: IterationPlan,
@@ -64,6 +65,8 @@ def prepare_batch(
         Images as read.
     origin_px : ndarray, shape (n, 2)
         Stored offsets rounded to whole pixels.
+    rest : ndarray, shape (n, 2), optional
+        What is to be shifted besides, in Fourier space [Å].
     intensity : ndarray, shape (n,)
         Average over particle norm correction.
     seed : int
@@ -137,6 +140,11 @@ def prepare_batch(
         transfer[part] *= (scale[part, None] * geometry.valid).astype(np.float32)
 
     pool.map(work, range(0, n, _BLOCK))
+    origin: Float = origin_px.astype(np.float64) * geometry.pixel_size
+    if rest is not None:
+        origin = origin + rest
+        _shift(masked, rest / geometry.pixel_size, geometry)
+        _shift(unmasked, rest / geometry.pixel_size, geometry)
     bad = ~np.isfinite(power).all(axis=1)
     if bad.any():
         raise ImageError(
@@ -147,7 +155,7 @@ def prepare_batch(
     sigma2 = model.sigma2_noise[:, shells]
     return PreparedBatch(
         rows=rows,
-        origin_px=origin_px,
+        origin=origin,
         masked=masked,
         unmasked=unmasked,
         transfer=transfer,
@@ -157,6 +165,14 @@ def prepare_batch(
         ring_power=power,
         window_power=window_power,
     )
+
+
+def _shift(images: Float32, offsets_px: Float, geometry: ImageGeometry) -> None:
+    """Shift transforms, shape (n, 2, n_pixels), each by its own offset, in place."""
+    cosine, sine = phase_ramps(geometry.pixels, offsets_px, geometry.pixels.n_pixels)
+    real = images[:, 0] * cosine - images[:, 1] * sine
+    images[:, 1] = images[:, 0] * sine + images[:, 1] * cosine
+    images[:, 0] = real
 
 
 def transfer_function(

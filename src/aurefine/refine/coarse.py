@@ -165,10 +165,10 @@ def offset_log_priors(
         return np.zeros((len(batch.rows), len(plan.coarse_offsets)), np.float32)
     pixel = geometry.pixel_size
     if plan.options.quirk_offset_prior:
-        centre = batch.origin_px - prior_offset / pixel
+        centre = (batch.origin - prior_offset) / pixel
         total = (centre[:, None, :] + plan.coarse_offsets[None]) * pixel
     else:
-        centre = batch.origin_px * pixel - prior_offset
+        centre = batch.origin - prior_offset
         total = centre[:, None, :] + plan.coarse_offsets[None]
     distance2 = (total**2).sum(axis=2)  # (n_particles, n_offsets) Å²
     if sigma_offset**2 < 0.0001:

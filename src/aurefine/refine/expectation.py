@@ -14,7 +14,7 @@ from aurefine.refine.coarse import make_coarse_table
 from aurefine.refine.exact_volume import volume_scales
 from aurefine.refine.half_step import HalfStep, empty_tally
 from aurefine.refine.particles import ParticleSet
-from aurefine.refine.plan import IterationPlan
+from aurefine.refine.plan import IterationPlan, with_given_poses
 from aurefine.refine.profile import Stopwatch
 from aurefine.refine.projector import Projector
 from aurefine.refine.state import HalfModel, Poses
@@ -63,6 +63,7 @@ class HalfExpectation:
             Seed of noise-filled masks.
         """
         self.half = half
+        plan = with_given_poses(plan, poses)
         self._shared: _Shared | None = (particles, poses, model, projector, plan)
         self._seed, self._pool, self._stopwatch = seed, pool, stopwatch
         self.sums = empty_sums(
@@ -124,7 +125,7 @@ class HalfExpectation:
         particles, poses, model, projector, plan = self._shared
         geometry = plan.geometries[index]
         table = None
-        if not plan.sampling.is_local:
+        if not (plan.sampling.is_local or plan.keeps_rotations):
             with self._stopwatch("slices"):
                 budget = int(plan.options.memory_budget * _GIB / 2)
                 table = make_coarse_table(plan, geometry, projector, model, self._pool, budget)

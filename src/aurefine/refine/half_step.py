@@ -15,6 +15,7 @@ from aurefine.parallel.pool import WorkerPool
 from aurefine.refine import coarse, search
 from aurefine.refine.batch import PreparedBatch, prepare_batch
 from aurefine.refine.combine import Statistics, accumulate, backprojection_weights
+from aurefine.refine.given import given_search
 from aurefine.refine.local import local_search
 from aurefine.refine.particles import ParticleSet
 from aurefine.refine.pixels import half_plane_rings
@@ -90,6 +91,7 @@ class HalfStep:
         plan, geometry, poses, particles = self.plan, self.geometry, self.poses, self.particles
         offsets = np.stack([poses.offset_x[rows], poses.offset_y[rows]], axis=1)
         origin_px = _round_half_away(offsets / geometry.pixel_size)
+        rest = offsets - origin_px * geometry.pixel_size if plan.options.skip_align else None
         intensity = (
             self.model.norm_average / poses.norm_correction[rows]
             if plan.options.norm
@@ -101,6 +103,7 @@ class HalfStep:
                 rows,
                 raw,
                 origin_px,
+                rest,
                 intensity,
                 self.model,
                 plan,
@@ -184,6 +187,17 @@ class HalfStep:
         norm_weights: Float32,
         offset_priors: Float32,
     ) -> coarse.Pairs:
+        if self.plan.keeps_rotations:
+            return given_search(
+                batch,
+                cross_weights,
+                norm_weights,
+                offset_priors,
+                self.plan,
+                self.geometry,
+                self.projector,
+                self.pool,
+            )
         if self.table is not None:
             return coarse.global_search(
                 batch,
@@ -258,9 +272,7 @@ class HalfStep:
         np.add.at(tally.scale_cross, micrograph, statistics.sums[:, 1] / scale)
         np.add.at(tally.scale_power, micrograph, statistics.sums[:, 2] / scale**2)
         n_child = plan.n_child_offsets
-        fine_total = (
-            batch.origin_px[a:b, None] * geometry.pixel_size + plan.fine_offsets[None]
-        )  # (n, n_fine_offsets, 2) Å
+        fine_total = batch.origin[a:b, None] + plan.fine_offsets[None]  # (n, n_fine_offsets, 2) Å
         prior = 0.0 if particles.prior_offset is None else particles.prior_offset[rows][:, None]
         distance2 = ((fine_total - prior) ** 2).sum(axis=2)
         own = posterior.pairs
@@ -279,7 +291,11 @@ class HalfStep:
             offset2, weight.sum(), norm.sum(), likelihood.sum(), probability.sum()
         )  # fmt: skip
         pair, child_offset, child = np.unravel_index(posterior.best, posterior.weights.shape)
-        rot, tilt, psi = search.best_angles(own.orientation[pair], child, plan)
+        if plan.keeps_rotations:
+            poses = self.poses
+            rot, tilt, psi = poses.rot[rows], poses.tilt[rows], poses.psi[rows]
+        else:
+            rot, tilt, psi = search.best_angles(own.orientation[pair], child, plan)
         shift = fine_total[np.arange(b - a), own.offset[pair] * n_child + child_offset]
         return BatchResult(
             rows=rows,
@@ -303,6 +319,9 @@ class HalfStep:
     def _direction_rows(self, orientation: IntArray) -> IntArray:
         """Row of the direction prior of each coarse orientation."""
         plan = self.plan
+        if plan.given_rotations is not None:
+            directions = plan.given_rotations[orientation, 2]
+            return direction_index(directions, plan.grid, plan.group)
         row = orientation // len(plan.psi)
         if not plan.sampling.is_local:
             return row

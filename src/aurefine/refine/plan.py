@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -11,13 +11,14 @@ import numpy.typing as npt
 
 from aurefine.geometry import sampling as grids
 from aurefine.geometry.directions import DirectionGrid
+from aurefine.geometry.euler import matrix_from_euler
 from aurefine.geometry.symmetry import PointGroup
 from aurefine.optics.aberrations import antisymmetric_phase
 from aurefine.optics.groups import OpticsGroup
 from aurefine.optics.mtf import MtfCurve, mtf_correction
 from aurefine.refine.options import RefineOptions
 from aurefine.refine.pixels import FourierPixels, fourier_pixels, phase_ramps
-from aurefine.refine.state import SamplingState
+from aurefine.refine.state import Poses, SamplingState
 
 __all__ = [
     "ImageGeometry",
@@ -26,6 +27,7 @@ __all__ = [
     "current_image_size",
     "make_plan",
     "model_shells",
+    "with_given_poses",
 ]
 
 Float = npt.NDArray[np.float64]
@@ -112,16 +114,22 @@ class IterationPlan:
     particle_diameter: float
     use_correlation: bool  # normalised cross-correlation, winner takes all
     reference_has_ctf: bool  # whether the reference is multiplied by the CTF and the scale
+    given_rotations: Float | None = None  # (n_particles, 3, 3), if orientations are kept
 
     @property
     def n_child_offsets(self) -> int:
         """Fine offsets per coarse offset."""
-        return int(4**self.sampling.oversampling)
+        return 1 if self.options.skip_align else int(4**self.sampling.oversampling)
 
     @property
     def n_children(self) -> int:
         """Fine orientations per coarse orientation."""
-        return int(8**self.sampling.oversampling)
+        return 1 if self.keeps_rotations else int(8**self.sampling.oversampling)
+
+    @property
+    def keeps_rotations(self) -> bool:
+        """Whether particles keep their orientations."""
+        return self.options.skip_rotate or self.options.skip_align
 
 
 def make_plan(
@@ -159,6 +167,8 @@ def make_plan(
     fine = grids.oversampled_offsets(coarse, sampling.offset_step, sampling.oversampling)
     coarse_searched = coarse + shift
     fine_offsets = fine.reshape(-1, 2) + shift
+    if options.skip_align:
+        coarse = coarse_searched = fine_offsets = np.zeros((1, 2))
     geometries: dict[tuple[object, ...], list[int]] = {}
     for row, optics in enumerate(optics_groups):
         key = (optics.box_size, optics.pixel_size, tuple(np.ravel(optics.magnification)))
@@ -215,6 +225,13 @@ def make_plan(
         use_correlation=use_correlation,
         reference_has_ctf=reference_has_ctf,
     )
+
+
+def with_given_poses(plan: IterationPlan, poses: Poses) -> IterationPlan:
+    """Let particles keep the orientations that they have, if the options say so."""
+    if not plan.keeps_rotations:
+        return plan
+    return replace(plan, given_rotations=matrix_from_euler(poses.rot, poses.tilt, poses.psi))
 
 
 def _pixel_scale(

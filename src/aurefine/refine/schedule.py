@@ -144,6 +144,8 @@ def update_sampling(
     )
     if not (by_resolution and by_changes):
         return controller, sampling
+    if options.skip_align:  # nothing is sampled
+        return replace(controller, is_fine_enough=True), sampling
     reached_maximum = options.maximum_angular_sampling > 0 and (
         step < options.maximum_angular_sampling
     )

@@ -147,6 +147,8 @@ def fine_search(
 
 def child_rotations(orientations: IntArray, plan: IterationPlan) -> Float:
     """Rotations of all children of coarse orientations, shape (n, n_children, 3, 3)."""
+    if plan.given_rotations is not None:
+        return plan.given_rotations[orientations][:, None]
     row, psi = np.divmod(orientations, len(plan.psi))
     return grids.oversampled_rotations(
         row if plan.sampling.is_local else plan.grid.pixel[row],
