@@ -35,6 +35,7 @@ SEVERAL = ["--voltage", "300,200,300", "--cs", "2.7,2.7,1.4", "--Q0", "0.1,0.07,
 ASTIGMATIC = ["--astigmatism", "2500"]
 PHASE_PLATE = ["--phase_shift", "90", "--defocus_min", "4000", "--defocus_max", "9000"]
 BEAM_TILT = ["--beamtilt_x", "8", "--beamtilt_y", "-6"]
+PLATE_AND_VIEWS = PHASE_PLATE + PREFERRED
 TWO_SIZES = ["--angpix", "5,5.5", "--box", "40,36"]
 PREMULTIPLIED = ["--premultiply_ctf", "1"]
 
@@ -54,30 +55,23 @@ class Case:
 
 
 CASES = (
-    Case("c1", "C1", "b2ar_gs_c1", "uniform views", [], snr=0.08),
-    Case("c1_views", "C1", "b2ar_gs_c1", "preferred views", PREFERRED, snr=0.08),
-    Case("c1_sizes", "C1", "b2ar_gs_c1", "two pixel sizes and boxes", TWO_SIZES, snr=0.08),
-    Case("c4_groups", "C4", "synthetic_c4", "three optics groups", SEVERAL, snr=0.08),
-    Case(
-        "c4_plate",
-        "C4",
-        "synthetic_c4",
-        "phase plate, preferred views",
-        PHASE_PLATE + PREFERRED,
-        snr=0.08,
-    ),
-    Case("d2_astig", "D2", "bgal_d2", "astigmatic", ASTIGMATIC),
-    Case("d2_tilt", "D2", "bgal_d2", "beam tilt, preferred views", BEAM_TILT + PREFERRED),
-    Case("d2_premult", "D2", "bgal_d2", "images multiplied by their CTF", PREMULTIPLIED),
-    Case("d3_plate", "D3", "synthetic_d3", "phase plate", PHASE_PLATE, snr=0.12),
-    Case("d3_views", "D3", "synthetic_d3", "preferred views", PREFERRED, snr=0.12),
+    Case("c1", "C1", "b2ar_gs_c1", "uniform views", [], snr=0.25),
+    Case("c1_views", "C1", "b2ar_gs_c1", "preferred views", PREFERRED, snr=0.25),
+    Case("c1_sizes", "C1", "b2ar_gs_c1", "two pixel sizes and boxes", TWO_SIZES, snr=0.2),
+    Case("c4_groups", "C4", "synthetic_c4", "three optics groups", SEVERAL, snr=0.1),
+    Case("c4_plate", "C4", "synthetic_c4", "phase plate, views", PLATE_AND_VIEWS, snr=0.25),
+    Case("d2_astig", "D2", "bgal_d2", "astigmatic", ASTIGMATIC, snr=0.12),
+    Case("d2_tilt", "D2", "bgal_d2", "beam tilt, preferred views", BEAM_TILT + PREFERRED, snr=0.12),
+    Case("d2_premult", "D2", "bgal_d2", "images multiplied by CTF", PREMULTIPLIED, snr=0.12),
+    Case("d3_plate", "D3", "synthetic_d3", "phase plate", PHASE_PLATE, snr=0.2),
+    Case("d3_views", "D3", "synthetic_d3", "preferred views", PREFERRED, snr=0.15),
     Case("d7_sizes", "D7", "", "two pixel sizes and boxes", TWO_SIZES, snr=0.03),
-    Case("d7_views", "D7", "", "views, three optics groups", PREFERRED + SEVERAL, snr=0.03),
-    Case("t_groups", "T", "", "three optics groups", SEVERAL),
-    Case("t_astig", "T", "", "astigmatic, preferred views", ASTIGMATIC + PREFERRED),
-    Case("o_tilt", "O", "apoferritin_o", "beam tilt", BEAM_TILT),
+    Case("d7_views", "D7", "", "preferred views, optics groups", PREFERRED + SEVERAL, snr=0.03),
+    Case("t_groups", "T", "", "three optics groups", SEVERAL, snr=0.08),
+    Case("t_astig", "T", "", "astigmatic, preferred views", ASTIGMATIC + PREFERRED, snr=0.08),
+    Case("o_tilt", "O", "apoferritin_o", "beam tilt", BEAM_TILT, snr=0.1),
     Case("i1", "I1", "", "uniform views", [], snr=0.1),
-    Case("i1_views", "I1", "", "preferred views, phase plate", PREFERRED + PHASE_PLATE, snr=0.1),
+    Case("i1_views", "I1", "", "phase plate, preferred views", PLATE_AND_VIEWS, snr=0.1),
 )
 
 

@@ -114,22 +114,12 @@ def test_settings_that_make_no_sense_are_refused(values, text):
     [
         ["--helix"], ["--helical_nr_asu", "3"], ["--blush"], ["--grad"], ["--multibody_masks", "x"],
         ["--tomograms", "t.star"], ["--external_reconstruct"], ["--pad_ctf"], ["--tau", "t.star"],
-        ["--sigma_psi=2"], ["--skip_rotate"], ["--sigma_ang", "2"], ["--sigma_tilt", "2"],
+        ["--sigma_psi", "2"], ["--sigma_rot", "2"], ["--sigma_tilt", "2"],
     ],
 )  # fmt: skip
 def test_what_is_out_of_scope_is_refused(argv):
     with pytest.raises(OptionError, match="is not available"):
         parse(*argv)
-
-
-def test_what_is_not_done_yet_says_so():
-    with pytest.raises(OptionError, match="not implemented yet"):
-        parse("--sigma_psi=2")
-    with pytest.raises(OptionError, match="not implemented yet"):
-        to_refine_options({"skip_rotate": True})
-    stored = dataclasses.replace(to_refine_options({}), skip_align=True)
-    with pytest.raises(OptionError, match="keeps poses"):
-        continued_options(stored, {"continue_from": "run_it003_optimiser.star"})
 
 
 def test_nearest_neighbours_are_accepted_with_a_note():
