@@ -5,7 +5,7 @@ import pytest
 
 from aurefine.geometry.euler import euler_from_matrix, matrix_from_euler
 from aurefine.geometry.symmetry import angular_change, point_group
-from aurefine.io import ParticleTable, read_map, read_particles, write_particles
+from aurefine.io import ParticleTable, read_map, read_particles, write_map, write_particles
 
 ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 ORIGINS = ("rlnOriginXAngst", "rlnOriginYAngst")
@@ -111,3 +111,34 @@ def test_relaxed_symmetry_brings_back_particles_of_another_mate(start, run, proj
     # D2 particles: both mates fit equally well, so many go to the other one
     assert 0.2 < (to_mate < moved).mean() < 0.8
     assert np.minimum(moved, to_mate).max() < 40
+
+
+def test_prior_angles_are_the_centres_of_local_searches(start, run, project):
+    """Wrong angles, but right prior angles: the first iteration is back at the truth."""
+
+    def with_priors(rows):
+        priors = {f"{name}Prior": rows[name] for name in ANGLES}
+        return rows.assign(**priors, rlnAngleRot=10.0, rlnAngleTilt=20.0, rlnAnglePsi=30.0)
+
+    output = run(start(with_priors), "--sigma_ang", "4", "--auto_iter_max", "1")
+    truth, after = by_name(project / "truth.star"), by_name(f"{output}_it001_data.star")
+    moved = angular_change(rotations(truth), rotations(after), point_group("D2"))
+    assert np.median(moved) < 15
+
+
+def test_other_images_make_the_last_map(start, run, project):
+    """Aligned with the particles, reconstructed from images of half the contrast."""
+    images, pixel_size = read_map(project / "particles.mrcs")
+    plain = run(start(), "--skip_align", "--no_norm", "--no_scale")
+    expected = read_map(f"{plain}_class001.mrc")[0]
+    half = start().parent / "half.mrcs"
+    write_map(half, images / 2, pixel_size)
+
+    def with_others(rows):
+        names = rows["rlnImageName"].str.partition("@")[0] + f"@{half}"
+        return rows.assign(rlnReconstructImageName=names)
+
+    output = run(start(with_others), "--skip_align", "--no_norm", "--no_scale")
+    found = read_map(f"{output}_class001.mrc")[0]
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.999
+    assert found.std() == pytest.approx(expected.std() / 2, rel=0.02)

@@ -131,6 +131,8 @@ def inputs_from_table(
         noise_group=optics_rows,
         half=half,
         prior_offset=_offset_priors(frame),
+        prior_angles=_angle_priors(frame),
+        reconstruct_images=_reconstruct_images(frame, images, root, warn),
         mtf_curves=_mtf_curves(groups, root),
     )
     poses = Poses(
@@ -207,6 +209,25 @@ def _offset_priors(frame: pd.DataFrame) -> Float | None:
     if not all(label in frame for label in labels):
         return None
     return frame[labels].to_numpy(float)
+
+
+def _angle_priors(frame: pd.DataFrame) -> Float | None:
+    labels = ["rlnAngleRotPrior", "rlnAngleTiltPrior", "rlnAnglePsiPrior"]
+    if not all(label in frame for label in labels):
+        return None
+    return frame[labels].to_numpy(float)
+
+
+def _reconstruct_images(
+    frame: pd.DataFrame, images: ParticleImages, root: Path, warn: Warn
+) -> ParticleImages | None:
+    """Open the images that replace those of the alignment in the last map (spec 5.9)."""
+    if "rlnReconstructImageName" not in frame:
+        return None
+    names = [str(name) for name in frame["rlnReconstructImageName"]]
+    others = ParticleImages.open(names, root=root, expected_box=images.box_sizes)
+    warn("the last map is made from the images of rlnReconstructImageName")
+    return others
 
 
 def _mtf_curves(groups: tuple[OpticsGroup, ...], root: Path) -> dict[str, MtfCurve]:

@@ -83,6 +83,9 @@ def prepare_batch(
     window_ring = np.minimum(ring_index(box).ravel()[window], box // 2)
     ring, _ = half_plane_rings(box)
     options = plan.options
+    others = None
+    if plan.is_last and particles.reconstruct_images is not None:
+        others = particles.reconstruct_images.read(rows)
     radius = plan.particle_diameter / (2 * geometry.pixel_size)
     background = background_weight(box, 2, radius, options.mask_edge_px)
     optics = particles.optics[rows]
@@ -106,16 +109,19 @@ def prepare_batch(
             )
         shifted = np.empty((stop - start, box, box), np.float32)
         masked_images = np.empty_like(shifted)
-        shift_and_mask(
-            raw[part],
-            intensity[part].astype(np.float32),
-            origin_px[part, 0],
-            origin_px[part, 1],
-            background,
-            fill,
-            shifted,
-            masked_images,
-        )
+        unused = np.empty_like(shifted)
+        for images, target in ((raw, masked_images), (others, unused)):
+            if images is not None:  # the last ones are those that are back-projected
+                shift_and_mask(
+                    images[part],
+                    intensity[part].astype(np.float32),
+                    origin_px[part, 0],
+                    origin_px[part, 1],
+                    background,
+                    fill,
+                    shifted,
+                    target,
+                )
         plain = scipy.fft.rfft2(shifted, workers=1).reshape(stop - start, -1)
         soft = scipy.fft.rfft2(masked_images, workers=1).reshape(stop - start, -1)
         ring_power(soft, ring, 1.0 / box**4, power[part])

@@ -210,9 +210,7 @@ class HalfStep:
                 self.projector,
                 self.pool,
             )
-        current = matrix_from_euler(
-            self.poses.rot[batch.rows], self.poses.tilt[batch.rows], self.poses.psi[batch.rows]
-        )
+        current = self._centres(batch.rows)
         return local_search(
             batch,
             current,
@@ -224,6 +222,14 @@ class HalfStep:
             self.projector,
             self.pool,
         )
+
+    def _centres(self, rows: IntArray) -> Float:
+        """Orientations that local searches go around, shape (n, 3, 3)."""
+        plan, priors = self.plan, self.particles.prior_angles
+        if plan.uses_angle_priors and priors is not None:
+            return matrix_from_euler(*priors[rows].T)
+        poses = self.poses
+        return matrix_from_euler(poses.rot[rows], poses.tilt[rows], poses.psi[rows])
 
     def _check_finite(self, posterior: search.Posterior, rows: IntArray) -> None:
         bad = ~np.isfinite(posterior.log_total)

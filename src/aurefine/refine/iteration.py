@@ -96,6 +96,7 @@ def iteration_plan(settings: IterationSettings, data: RefinementInput) -> Iterat
         sampling=settings.sampling,
         optics_groups=data.particles.optics_groups,
         mtf_curves=data.particles.mtf_curves,
+        is_last=settings.controller.has_converged,
         padding=padded_size(settings.box_size, options.padding) / settings.box_size,
         options=options,
         particle_diameter=settings.particle_diameter,

@@ -38,6 +38,8 @@ class ParticleSet:
     noise_group: IntArray  # (n_particles,), row of sigma2_noise
     half: IntArray  # (n_particles,), 1 or 2
     prior_offset: npt.NDArray[np.float64] | None = None  # (n_particles, 2) Å
+    prior_angles: npt.NDArray[np.float64] | None = None  # (n_particles, 3) degrees
+    reconstruct_images: ImageReader | None = None  # for the map of the last iteration
     mtf_curves: Mapping[str, MtfCurve] = field(
         default_factory=dict
     )  # by file; empty: no correction

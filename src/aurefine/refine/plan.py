@@ -114,6 +114,7 @@ class IterationPlan:
     particle_diameter: float
     use_correlation: bool  # normalised cross-correlation, winner takes all
     reference_has_ctf: bool  # whether the reference is multiplied by the CTF and the scale
+    is_last: bool = False  # the iteration that joins the halves
     given_rotations: Float | None = None  # (n_particles, 3, 3), if orientations are kept
 
     @property
@@ -125,6 +126,12 @@ class IterationPlan:
     def n_children(self) -> int:
         """Fine orientations per coarse orientation."""
         return 1 if self.keeps_rotations else int(8**self.sampling.oversampling)
+
+    @property
+    def uses_angle_priors(self) -> bool:
+        """Whether local searches go around prior angles, not around the last poses (spec 3.8)."""
+        options = self.options
+        return options.sigma_angle > 0 and self.sampling.order < options.auto_local_healpix_order
 
     @property
     def keeps_rotations(self) -> bool:
@@ -148,6 +155,7 @@ def make_plan(
     use_correlation: bool,
     reference_has_ctf: bool,
     mtf_curves: Mapping[str, MtfCurve] = MappingProxyType({}),
+    is_last: bool = False,
 ) -> IterationPlan:
     """Build the tables of one iteration.
 
@@ -224,6 +232,7 @@ def make_plan(
         particle_diameter=particle_diameter,
         use_correlation=use_correlation,
         reference_has_ctf=reference_has_ctf,
+        is_last=is_last,
     )
 
 
