@@ -44,9 +44,12 @@ def check_form(
             problem = check_field(field, full[field.key])
             if problem:
                 problems.append(problem)
-    if any(problem.is_error for problem in problems):
+    wrong = {problem.key for problem in problems if problem.is_error}
+    # a file that is not chosen yet does not keep the rest from being checked
+    if any(job_type.field_by_key[key].kind != "file" for key in wrong):
         return problems
-    return _check_together(job_type, full, is_continue)
+    together = _check_together(job_type, full, is_continue)
+    return problems + [problem for problem in together if problem.key not in wrong]
 
 
 def complete(
