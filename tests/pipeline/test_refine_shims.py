@@ -21,8 +21,7 @@ COMMAND = shlex.split(
     "--scratch_dir /tmp --pipeline_control Refine3D/job005/ --auto_iter_max 2"
 )
 WITHOUT_EFFECT = {
-    "--dont_combine_weights_via_disc", "--preread_images", "--pool", "--skip_gridding", "--gpu",
-    "--scratch_dir",
+    "--dont_combine_weights_via_disc", "--pool", "--skip_gridding", "--gpu",
 }  # fmt: skip
 
 

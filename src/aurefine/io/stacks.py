@@ -4,8 +4,8 @@ import os
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
@@ -18,6 +18,7 @@ from aurefine.io.mrc import MrcHeader, decode_pixels, read_mrc_header
 
 __all__ = ["ParticleImages", "find_stack", "split_image_name"]
 
+_CHUNK = 256  # images that are loaded at a time
 _MAX_OPEN = 256  # stacks open at the same time
 _STACK_SUFFIXES = (".mrcs", ".st")
 _IMAGE_SUFFIXES = (".mrc", ".map")
@@ -100,6 +101,7 @@ class ParticleImages:
     _headers: tuple[MrcHeader, ...] = field(repr=False)
     _file_index: npt.NDArray[np.int64] = field(repr=False)  # (n,) into _headers
     _section: npt.NDArray[np.int64] = field(repr=False)  # (n,) from 0
+    _loaded: dict[int, npt.NDArray[np.float32]] = field(default_factory=dict, repr=False)
     _open: "OrderedDict[int, _OpenStack]" = field(default_factory=OrderedDict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -195,6 +197,51 @@ class ParticleImages:
             self._section[chosen],
         )
 
+    def stacks(self) -> list[tuple[MrcHeader, npt.NDArray[np.int64]]]:
+        """Return the stacks in use, each with its sections in use, from 0 and ascending."""
+        return [
+            (self._headers[index], np.unique(self._section[self._file_index == index]))
+            for index in np.unique(self._file_index).tolist()
+        ]
+
+    def with_copies(self, copies: Mapping[str, MrcHeader]) -> Self:
+        """Read from copies of stacks.
+
+        Parameters
+        ----------
+        copies : mapping of str to MrcHeader
+            By name of the original: a stack of the sections in use only, in the order of `stacks`.
+
+        Returns
+        -------
+        images : ParticleImages
+            With the same names.
+        """
+        headers = list(self._headers)
+        section = self._section.copy()
+        for index, header in enumerate(self._headers):
+            if header.path in copies:
+                own = self._file_index == index
+                headers[index] = copies[header.path]
+                section[own] = np.unique(section[own], return_inverse=True)[1]
+        return type(self)(self.names, self.box_sizes, tuple(headers), self._file_index, section)
+
+    def in_memory(self, rows: npt.ArrayLike) -> Self:
+        """Read images once and keep them in memory; the others are read when they are needed.
+
+        Parameters
+        ----------
+        rows : array-like, shape (m,), int
+        """
+        chosen = np.unique(np.asarray(rows, dtype=np.int64))
+        loaded: dict[int, npt.NDArray[np.float32]] = {}
+        for start in range(0, len(chosen), _CHUNK):
+            part = chosen[start : start + _CHUNK]
+            for box in np.unique(self.box_sizes[part]):
+                same = part[self.box_sizes[part] == box]
+                loaded.update(zip(same.tolist(), self.read(same), strict=True))
+        return replace(self, _loaded=loaded, _open=OrderedDict(), _lock=threading.Lock())
+
     def read(self, indices: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Read images.
 
@@ -224,6 +271,10 @@ class ParticleImages:
         if (boxes != box).any():
             raise ValueError(f"images of different boxes: {sorted(set(boxes.tolist()))}")
         images = np.empty((len(rows), box, box), dtype=np.float32)
+        if self._loaded and all(row in self._loaded for row in rows.tolist()):
+            for image, row in zip(images, rows.tolist(), strict=True):
+                image[:] = self._loaded[row]
+            return images
         files, sections = self._file_index[rows], self._section[rows]
         # runs of neighbours in one file are one copy
         breaks = np.flatnonzero((np.diff(files) != 0) | (np.diff(sections) != 1)) + 1
@@ -300,8 +351,8 @@ class ParticleImages:
             )
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the open files out, so that other processes open their own."""
-        return {**self.__dict__, "_open": OrderedDict(), "_lock": None}
+        """Leave open files and loaded images out, so that other processes have their own."""
+        return {**self.__dict__, "_open": OrderedDict(), "_lock": None, "_loaded": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _lock=threading.Lock())

@@ -22,6 +22,7 @@ from aurefine.io.file_array import array_in_file
 from aurefine.jobs.job_control import run_controlled
 from aurefine.jobs.options import notes_of
 from aurefine.jobs.refine_history import History
+from aurefine.jobs.refine_images import particles_at_hand
 from aurefine.jobs.refine_input import (
     Inputs,
     check_diameter,
@@ -142,7 +143,7 @@ def _run(values: Mapping[str, Any]) -> RefinementResult:
         for warning in found.warnings:
             log.warn(warning)
         remove_leftovers(settings.output_root)
-        with WorkerPool(options.n_threads) as pool:
+        with WorkerPool(options.n_threads) as pool, contextlib.ExitStack() as stack:
             if stored is None:
                 seed = options.random_seed if options.random_seed >= 0 else int(time.time())
                 inputs = load_inputs(settings.particles, options, seed, log.warn)
@@ -150,6 +151,8 @@ def _run(values: Mapping[str, Any]) -> RefinementResult:
                 table, seed = stored.table, stored.state.random_seed
                 root = image_root(table, settings.particles, log.warn)
                 inputs = inputs_from_table(table, root, options, seed, log.warn)
+            at_hand = particles_at_hand(inputs.particles, settings, log.write)
+            inputs = replace(inputs, particles=stack.enter_context(at_hand))
             mask, second_mask = (
                 load_mask(name, inputs.box_size, inputs.pixel_size, log.warn)
                 for name in (settings.solvent_mask, settings.solvent_mask2)

@@ -53,7 +53,8 @@ _NOT_OF_THE_ALGORITHM = frozenset(
     {
         "output", "continue_from", "auto_refine", "split_random_halves", "solvent_mask",
         "pipeline_control", "verbosity", "progress", "debug", "n_classes", "iterations",
-        "skip_normalisation_check", "solvent_mask2",
+        "skip_normalisation_check", "solvent_mask2", "preread_images", "scratch_dir",
+        "keep_free_scratch", "keep_scratch",
     }
 )  # fmt: skip
 
@@ -72,6 +73,10 @@ class RunSettings:
     solvent_mask2: str = ""
     continue_from: str = ""
     pipeline_control: str = ""
+    preread_images: bool = False
+    scratch_dir: str = ""
+    keep_free_scratch: float = 10.0  # GB
+    keep_scratch: bool = False
     verbosity: int = 1
     show_progress: bool = True
 
@@ -151,6 +156,10 @@ def to_run_settings(values: Mapping[str, Any]) -> RunSettings:
         solvent_mask2=_file_name(full["solvent_mask2"]),
         continue_from=continue_from,
         pipeline_control=control,
+        preread_images=full["preread_images"],
+        scratch_dir=full["scratch_dir"] or "",
+        keep_free_scratch=full["keep_free_scratch"],
+        keep_scratch=full["keep_scratch"],
         verbosity=full["verbosity"],
         show_progress=full["progress"],
     )

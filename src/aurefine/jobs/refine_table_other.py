@@ -24,6 +24,27 @@ _COMPUTE = (
         help="Memory for the images in flight, beside maps and sums.",
     ),
     Option(
+        name="preread_images", flag="--preread_images", kind="bool", default=False,
+        tab="Compute", label="Pre-read all particles into RAM?",
+        help="Read all images once and keep them in memory; all threads share them.",
+    ),
+    Option(
+        name="scratch_dir", flag="--scratch_dir", kind="path", default="", tab="Compute",
+        label="Copy particles to scratch directory",
+        help="Folder on a local disk to which the images are copied once; the processes of a node "
+        "share the copies, which are removed at the end. Not with --preread_images.",
+    ),
+    Option(
+        name="keep_free_scratch", flag="--keep_free_scratch", kind="float", default=10.0,
+        unit="GB", tab="Compute", label="Keep free on scratch", range=Range(0),
+        help="Space that stays free there; images that do not fit are read from where they are.",
+    ),
+    Option(
+        name="keep_scratch", flag="--keep_scratch", kind="bool", default=False, tab="Compute",
+        label="Keep copies on scratch",
+        help="Leave the copies there for a later job with the same particles.",
+    ),
+    Option(
         name="pipeline_control", flag="--pipeline_control", kind="path", default="",
         tab="Compute", label="Job directory",
         help="Directory (with a slash at its end) for the markers of success, failure and abort.",
@@ -65,7 +86,6 @@ def _gpus(values: Mapping[str, str]) -> list[str]:
 
 _STREAMED = "images are always streamed in batches and read ahead."
 _HARDWARE = "the program uses all CPU instructions that it finds, and no GPU."
-_SCRATCH = "images are streamed; put them on a fast disk if reading limits the speed."
 _TRILINEAR = "transforms are always interpolated trilinearly, at all frequencies."
 _PROCESSES = "the halves do not exchange files; sums stay in memory."
 
@@ -76,12 +96,8 @@ _IGNORED: tuple[tuple[str, bool, str], ...] = (
     ("--dont_combine_weights_via_disc", False, _PROCESSES),
     ("--sequential_halves_recons", False, "the halves are always reconstructed one by one."),
     ("--no_parallel_disc_io", False, _STREAMED),
-    ("--preread_images", False, _STREAMED),
     ("--onthefly_shifts", False, "shifts are always computed when they are needed."),
-    ("--scratch_dir", True, _SCRATCH),
-    ("--keep_free_scratch", True, _SCRATCH),
-    ("--reuse_scratch", False, _SCRATCH),
-    ("--keep_scratch", False, _SCRATCH),
+    ("--reuse_scratch", False, "copies of the same particles are always used again."),
     ("--gpu", True, _HARDWARE),
     ("--free_gpu_memory", True, _HARDWARE),
     ("--cpu", False, _HARDWARE),

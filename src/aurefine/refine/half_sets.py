@@ -113,7 +113,9 @@ class HalfSets:
             step.run(work)
             step.release()
             self._projector = None
-            step.sums.volume = self._kept(step.sums.volume)
+            exact = step.sums.exact
+            if exact is not None:
+                exact.words = self._kept(exact.words)
 
     def _kept(self, volume: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Let a large volume wait in a file while the other half is worked on."""
