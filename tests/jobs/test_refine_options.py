@@ -187,3 +187,33 @@ def test_the_help_page_shows_readable_forms():
     for flag in ("--particles", "--output", "--reference", "--initial-lowpass", "--threads"):
         assert flag in text
     assert "quirk" not in text
+
+
+def test_relions_schedule_switches_all_savings_off():
+    plain = {"early_particles": 0, "scoring_tolerance": 0.0, "jump_sampling": False,
+             "reuse_poses": 0.0}  # fmt: skip
+    for flag in ("--relion_schedule", "--relion-schedule"):
+        options = to_refine_options(parse(*STANDARD_JOB, flag))
+        assert {name: getattr(options, name) for name in plain} == plain
+
+
+def test_a_saving_that_is_given_wins_over_relions_schedule():
+    options = to_refine_options(parse(*STANDARD_JOB, "--relion_schedule", "--reuse_poses", "0.9"))
+    assert options.reuse_poses == 0.9
+    assert options.early_particles == 0
+
+
+def test_a_continued_run_can_go_on_with_relions_schedule():
+    stored = dataclasses.replace(RefineOptions(), early_particles=500, jump_sampling=True)
+    values = parse("--continue", "run_it003_optimiser.star", "--relion_schedule")
+    options = continued_options(stored, values)
+    assert options.early_particles == 0
+    assert not options.jump_sampling
+    names = RunSettings(output_root="run")
+    assert not ignored_when_continuing(values, stored, names)
+
+
+def test_defaults_of_the_table_are_those_of_the_algorithm():
+    options = to_refine_options({})
+    for name in ("early_particles", "scoring_tolerance", "jump_sampling", "reuse_poses"):
+        assert getattr(options, name) == getattr(RefineOptions(), name)

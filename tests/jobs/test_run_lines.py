@@ -7,7 +7,7 @@ import pytest
 
 from aurefine.jobs import run_lines
 from aurefine.jobs.run_lines import SearchLevel
-from aurefine.refine.state import ControllerState, SamplingState
+from aurefine.refine.state import ControllerState, SamplingState, StageTimes
 
 LAST = ControllerState(
     iteration=12,
@@ -115,3 +115,25 @@ def test_the_summary_is_one_line_with_time_and_memory():
 
 def test_an_accuracy_that_is_not_known_is_no_number():
     assert "accuracy not estimated yet" in summary_of(ControllerState(iteration=1))
+
+
+def test_an_early_iteration_says_how_many_particles_it_uses():
+    assert run_lines.subset_lines(600, 600) == []
+    assert "200 of 600 particles" in run_lines.subset_lines(200, 600)[0]
+
+
+def test_seconds_are_listed_longest_first_with_cpu_time():
+    times = StageTimes(
+        seconds={"reading": 0.5, "fine scoring": 2.0, "fsc": 0.001},
+        cpu_seconds={"reading": 0.1, "fine scoring": 3.9, "fsc": 0.001},
+    )
+    assert run_lines.seconds_line(times) == (
+        " Seconds (wall/CPU): fine scoring 2.00/3.90, reading 0.50/0.10"
+    )
+
+
+def test_the_profile_adds_up():
+    lines = run_lines.profile_lines({"reading": (1.0, 0.5), "fine scoring": (3.0, 6.0)})
+    assert lines[2].split() == ["fine", "scoring", "3.00", "6.00", "75.0", "%"]
+    assert lines[-1].split() == ["total", "4.00", "6.50", "100.0", "%"]
+    assert run_lines.profile_lines({}) == []

@@ -121,7 +121,7 @@ def test_empty_shells_take_their_neighbours_noise(simulate, options):
 
 def test_power_of_a_map_is_that_of_its_slices(blobs, pool):
     source = blobs()
-    power = map_power(source.density(), pool)
+    power = map_power(source.density(), 1)
     directions = np.random.default_rng(0).normal(size=(2000, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     for shell in (3, 6, 9):

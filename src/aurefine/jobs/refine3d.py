@@ -7,13 +7,10 @@ import os
 import shlex
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from aurefine import __version__
 from aurefine.errors import OutputError
@@ -52,7 +49,7 @@ from aurefine.refine.initialise import initial_state
 from aurefine.refine.iteration import RefinementInput
 from aurefine.refine.loop import run_refinement
 from aurefine.refine.options import RefineOptions
-from aurefine.refine.state import Poses, RefinementState
+from aurefine.refine.state import RefinementState, selected
 
 __all__ = ["RefinementResult", "refine", "run_job"]
 
@@ -160,7 +157,7 @@ def _run(values: Mapping[str, Any]) -> RefinementResult:
             if stored is None:
                 state = _first_state(inputs, options, settings, seed, pool, log)
             else:
-                state = replace(stored.state, poses=_reordered(stored.state.poses, inputs.order))
+                state = replace(stored.state, poses=selected(stored.state.poses, inputs.order))
             if state.controller.iteration >= options.auto_iter_max:
                 log.warn(
                     f"iteration {state.controller.iteration} is the last one that --auto_iter_max "
@@ -178,6 +175,7 @@ def _run(values: Mapping[str, Any]) -> RefinementResult:
                 if stored is None:
                     state = job.checkpoint(state, options)
                 final = run_refinement(state, data, HalfSets(data, pool), job)
+                job.write_profile()
         _write_plots(final, job.history, options, settings, log)
         log.write(f" Time: {time.perf_counter() - start:.1f} s")
     return result_of(final, inputs.table, job.history, settings.output_root)
@@ -222,11 +220,6 @@ def _prepare_directory(root: str) -> None:
         ) from None
     if not os.access(directory, os.W_OK | os.X_OK):
         raise OutputError(f"option --o: the folder {directory} can not be written to")
-
-
-def _reordered(poses: Poses, order: npt.NDArray[np.int64]) -> Poses:
-    """Put poses in the order in which the particles are processed."""
-    return replace(poses, **{f.name: getattr(poses, f.name)[order] for f in fields(poses)})
 
 
 def _first_state(

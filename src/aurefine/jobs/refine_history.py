@@ -51,8 +51,10 @@ class History:
                 "pmax": model.average_pmax,
                 "n_significant": float(state.poses.n_significant.mean()),
                 "seconds": sum(state.times.seconds.values()),
+                "cpu_seconds": sum(state.times.cpu_seconds.values()),
                 "peak_memory": state.times.peak_memory,  # GiB
                 **{f"seconds {name}": value for name, value in state.times.seconds.items()},
+                **{f"cpu_seconds {name}": value for name, value in state.times.cpu_seconds.items()},
             }
         )
 
@@ -83,6 +85,17 @@ class History:
     def frame(self) -> pd.DataFrame:
         """One row per iteration."""
         return pd.DataFrame(self._rows)
+
+    def stages(self) -> dict[str, tuple[float, float]]:
+        """Wall and CPU seconds of each stage, summed over the iterations of this run."""
+        total: dict[str, tuple[float, float]] = {}
+        for row in self._rows:
+            for label, wall in row.items():
+                if label.startswith("seconds "):
+                    name = label.removeprefix("seconds ")
+                    before = total.get(name, (0.0, 0.0))
+                    total[name] = (before[0] + wall, before[1] + row[f"cpu_{label}"])
+        return total
 
     def fsc(self) -> npt.NDArray[np.float64]:
         """FSC curves, shape (n_iterations, n_shells)."""

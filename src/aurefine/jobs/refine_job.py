@@ -6,6 +6,7 @@ import contextlib
 import shlex
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from aurefine.jobs.refine_options import RunSettings
 from aurefine.jobs.run_log import RunLog
 from aurefine.refine.options import RefineOptions
 from aurefine.refine.plan import IterationPlan
+from aurefine.refine.profile import Stopwatch
 from aurefine.refine.state import ControllerState, RefinementState, SamplingState
 
 __all__ = ["RefineJob"]
@@ -69,6 +71,7 @@ class RefineJob:
         self._log.write(
             run_lines.requirement_line(1 / controller.current_frequency, plan.particle_diameter)
         )
+        self._log.write(run_lines.subset_lines(n_particles, len(self._table.particles)))
         self._log.write(run_lines.overview_lines(controller.iteration, _search_levels(plan)))
         self._advance = self._progress.enter_context(
             self._log.progress(f"Expectation iteration {controller.iteration}", n_particles)
@@ -103,7 +106,15 @@ class RefineJob:
 
     def checkpoint(self, state: RefinementState, options: RefineOptions) -> RefinementState:
         """Write all files of the iteration and go on from what they hold."""
-        state = quantise(state)
+        stopwatch = Stopwatch()
+        with stopwatch("writing"):
+            state = self._write(quantise(state), options)
+        state = _with_times(state, stopwatch)
+        if state.controller.iteration > 0:
+            self._remember(state)
+        return state
+
+    def _write(self, state: RefinementState, options: RefineOptions) -> RefinementState:
         names = FileNames(self._settings.output_root, state.controller.iteration)
         with _complete_or_nothing(names):
             write_iteration(
@@ -115,13 +126,12 @@ class RefineJob:
                 self._settings,
             )
         self.last_optimiser = names.optimiser
-        if state.controller.iteration > 0:
-            self._remember(state)
         return state
 
     def converged(self, state: RefinementState) -> None:
         """Write the final files and print the closing lines."""
-        with _complete_or_nothing(FileNames(self._settings.output_root)):
+        stopwatch = Stopwatch()
+        with stopwatch("writing"), _complete_or_nothing(FileNames(self._settings.output_root)):
             write_final(
                 state,
                 self._table,
@@ -130,7 +140,7 @@ class RefineJob:
                 self._command,
                 self._settings,
             )
-        self._remember(state)
+        self._remember(_with_times(state, stopwatch))
         self._log.write(
             run_lines.final_lines(
                 self._settings.output_root,
@@ -141,6 +151,10 @@ class RefineJob:
             )
         )
 
+    def write_profile(self) -> None:
+        """Print the time of each stage of the whole run."""
+        self._log.write(run_lines.profile_lines(self.history.stages()))
+
     def close(self) -> None:
         """End the progress bar, if there is one."""
         self._progress.close()
@@ -149,9 +163,7 @@ class RefineJob:
     def _remember(self, state: RefinementState) -> None:
         self.history.add(state)
         self._log.write(run_lines.summary_line(state))
-        stages = sorted(state.times.seconds.items(), key=lambda item: -item[1])
-        shares = ", ".join(f"{name} {seconds:.2f}" for name, seconds in stages if seconds >= 0.005)
-        self._log.write(f" Seconds: {shares}")
+        self._log.write(run_lines.seconds_line(state.times))
 
 
 @contextlib.contextmanager
@@ -164,6 +176,19 @@ def _complete_or_nothing(names: FileNames) -> Iterator[None]:
             with contextlib.suppress(OSError):  # e.g. a folder that has become read-only
                 Path(path).unlink(missing_ok=True)
         raise
+
+
+def _with_times(state: RefinementState, stopwatch: Stopwatch) -> RefinementState:
+    """Add stages to the times of an iteration."""
+    times = state.times
+    return replace(
+        state,
+        times=replace(
+            times,
+            seconds=times.seconds | stopwatch.seconds,
+            cpu_seconds=times.cpu_seconds | stopwatch.cpu_seconds,
+        ),
+    )
 
 
 def _ignore(n: int) -> None:

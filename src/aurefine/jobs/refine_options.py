@@ -39,6 +39,7 @@ _MAY_CHANGE = frozenset(
         "maximum_angular_sampling", "iterative_gridding", "gridding_iterations",
         "relax_symmetry", "skip_align", "skip_rotate",
         "abort_at_resolution", "quirk_offset_prior", "minres_map", "two_step_scoring",
+        "early_particles", "scoring_tolerance", "jump_sampling", "reuse_poses",
     }
 )  # fmt: skip
 # ... what can only be switched on ...
@@ -47,6 +48,13 @@ _MAY_SWITCH_ON = frozenset(
         "flatten_solvent", "solvent_correct_fsc", "auto_ignore_angles", "auto_resol_angles",
     }
 )  # fmt: skip
+# ... what --relion_schedule sets, and to what ...
+_RELION_SCHEDULE: dict[str, Any] = {
+    "early_particles": 0,
+    "scoring_tolerance": 0.0,
+    "jump_sampling": False,
+    "reuse_poses": 0.0,
+}
 # ... and what belongs to this computer and not to the refinement
 _OF_THIS_RUN = frozenset({"n_threads", "memory_budget"})
 _NOT_OF_THE_ALGORITHM = frozenset(
@@ -54,7 +62,7 @@ _NOT_OF_THE_ALGORITHM = frozenset(
         "output", "continue_from", "auto_refine", "split_random_halves", "solvent_mask",
         "pipeline_control", "verbosity", "progress", "debug", "n_classes", "iterations",
         "skip_normalisation_check", "solvent_mask2", "preread_images", "scratch_dir",
-        "keep_free_scratch", "keep_scratch",
+        "keep_free_scratch", "keep_scratch", "relion_schedule",
     }
 )  # fmt: skip
 
@@ -98,7 +106,7 @@ def to_refine_options(values: Mapping[str, Any]) -> RefineOptions:
     OptionError
         For a value out of range, an unknown point group, or settings that contradict each other.
     """
-    full = _complete(values)
+    full = _complete(_with_schedule(values))
     chosen = {name: full[name] for name in _FIELDS if name in full}
     chosen["symmetry"] = point_group(full["symmetry"]).name
     if full["relax_symmetry"]:
@@ -179,6 +187,7 @@ def continued_options(stored: RefineOptions, values: Mapping[str, Any]) -> Refin
     -------
     options : RefineOptions
     """
+    values = _with_schedule(values)
     wished = to_refine_options({**_plain(stored), **values})
     names = {name for name in _MAY_CHANGE if name in values and name in _FIELDS}
     names |= {name for name in _MAY_SWITCH_ON if values.get(name)}
@@ -244,6 +253,11 @@ def _is_stored(name: str, value: Any, options: RefineOptions, settings: RunSetti
 def _file_name(value: str | None) -> str:
     """Return a name; RELION says None for no file."""
     return "" if value in (None, "None") else str(value)
+
+
+def _with_schedule(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Let --relion_schedule stand for the options that it switches off."""
+    return {**_RELION_SCHEDULE, **values} if values.get("relion_schedule") else values
 
 
 def _complete(values: Mapping[str, Any]) -> dict[str, Any]:

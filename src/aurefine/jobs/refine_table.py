@@ -5,6 +5,7 @@ from __future__ import annotations
 from aurefine.jobs.options import Form, Option, Range
 from aurefine.jobs.refine_forms import padding, solvent_fsc
 from aurefine.jobs.refine_table_sampling import EXPERT_OPTIONS, SAMPLING_OPTIONS
+from aurefine.jobs.refine_table_schedule import SCHEDULE_OPTIONS
 
 __all__ = ["RESULT_OPTIONS"]
 
@@ -271,5 +272,6 @@ RESULT_OPTIONS: tuple[Option, ...] = (
     *_CTF,
     *_OPTIMISATION,
     *SAMPLING_OPTIONS,
+    *SCHEDULE_OPTIONS,
     *EXPERT_OPTIONS,
 )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from aurefine.refine.state import ControllerState, RefinementState, SamplingState
+from aurefine.refine.state import ControllerState, RefinementState, SamplingState, StageTimes
 
 __all__ = [
     "SearchLevel",
@@ -18,9 +18,12 @@ __all__ = [
     "join_lines",
     "maximisation_line",
     "overview_lines",
+    "profile_lines",
     "randomise_line",
     "requirement_line",
     "sampling_lines",
+    "seconds_line",
+    "subset_lines",
     "summary_line",
 ]
 
@@ -142,6 +145,13 @@ def overview_lines(iteration: int, levels: Sequence[SearchLevel]) -> list[str]:
     return lines
 
 
+def subset_lines(n_used: int, n_particles: int) -> list[str]:
+    """Return the line that tells that an early iteration takes some of the particles only."""
+    if n_used == n_particles:
+        return []
+    return [f" This early iteration uses {n_used} of {n_particles} particles."]
+
+
 def join_lines(resolution: float) -> list[str]:
     """Return the lines that say up to which resolution [Å] the halves were joined."""
     return [
@@ -258,3 +268,37 @@ def summary_line(state: RefinementState) -> str:
     if times.peak_memory:
         parts.append(f"{times.peak_memory:.2f} GiB")
     return "; ".join(parts)
+
+
+def seconds_line(times: StageTimes) -> str:
+    """Return the wall and CPU seconds of the stages of an iteration, longest first."""
+    stages = sorted(times.seconds.items(), key=lambda item: -item[1])
+    shares = (
+        f"{name} {wall:.2f}/{times.cpu_seconds.get(name, 0.0):.2f}"
+        for name, wall in stages
+        if wall >= 0.005
+    )
+    return f" Seconds (wall/CPU): {', '.join(shares)}"
+
+
+def profile_lines(stages: Mapping[str, tuple[float, float]]) -> list[str]:
+    """Return a table of the stages of a whole run, longest first.
+
+    Parameters
+    ----------
+    stages : mapping of str to (float, float)
+        Wall and CPU seconds.
+    """
+    wall, cpu = (sum(values[k] for values in stages.values()) for k in (0, 1))
+    if wall <= 0:
+        return []
+    rows = sorted(stages.items(), key=lambda item: -item[1][0])
+    return [
+        " Time of the stages of all iterations:",
+        f" {'stage':<18}{'wall [s]':>10}{'CPU [s]':>10}{'share':>8}",
+        *(
+            f" {name:<18}{seconds:>10.2f}{cpu_seconds:>10.2f}{100 * seconds / wall:>6.1f} %"
+            for name, (seconds, cpu_seconds) in rows
+        ),
+        f" {'total':<18}{wall:>10.2f}{cpu:>10.2f}{100:>6.1f} %",
+    ]

@@ -11,6 +11,7 @@ from aurefine.errors import ImageError
 from aurefine.parallel.exact import ExactSum
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.coarse import make_coarse_table
+from aurefine.refine.economy import around_poses
 from aurefine.refine.exact_volume import volume_scales
 from aurefine.refine.half_step import HalfStep, empty_tally
 from aurefine.refine.particles import ParticleSet
@@ -77,12 +78,12 @@ class HalfExpectation:
         )
         self._tally = empty_tally(model)
         self.exact = ExactSum(len(self._tally.vector))
-        self._step: tuple[int, HalfStep] | None = None  # of the last geometry
+        self._step: tuple[tuple[int, bool], HalfStep] | None = None  # of the last kind of batch
 
     def run(self, work: WorkSource) -> None:
         """Align batches until there are no more."""
         for batch, raw in self._with_images(work):
-            result, tally = self._half_step(batch.geometry).run(batch.rows, raw, work.progress)
+            result, tally = self._half_step(batch).run(batch.rows, raw, work.progress)
             self._add(tally, batch)
             work.deliver(batch, result)
 
@@ -116,14 +117,17 @@ class HalfExpectation:
             yield batch, raw
             batch = following
 
-    def _half_step(self, index: int) -> HalfStep:
-        """Prepare what all batches of a geometry share."""
-        if self._step is not None and self._step[0] == index:
+    def _half_step(self, batch: Batch) -> HalfStep:
+        """Prepare what all batches of a geometry share that are searched alike."""
+        kind = batch.geometry, batch.is_known
+        if self._step is not None and self._step[0] == kind:
             return self._step[1]
         assert self._shared is not None
         self._step = None  # one table at a time in memory
         particles, poses, model, projector, plan = self._shared
-        geometry = plan.geometries[index]
+        if batch.is_known:
+            plan = around_poses(plan)
+        geometry = plan.geometries[batch.geometry]
         table = None
         if not (plan.sampling.is_local or plan.keeps_rotations):
             with self._stopwatch("slices"):
@@ -142,7 +146,7 @@ class HalfExpectation:
             self._stopwatch,
             self.sums,
         )
-        self._step = index, step
+        self._step = kind, step
         return step
 
     def _add(self, tally: Tally, batch: Batch) -> None:

@@ -11,6 +11,7 @@ from aurefine.fourier import lowpass_filter
 from aurefine.fourier.filters import lowpass_profile
 from aurefine.imaging import soft_sphere
 from aurefine.parallel.pool import WorkerPool
+from aurefine.refine.economy import is_subset
 from aurefine.refine.iteration import IterationSettings, RefinementInput
 from aurefine.refine.maximisation import (
     MapSpectra,
@@ -71,13 +72,15 @@ def updated_model(
         return replace(model, map=new_map)
     keeps_noise = options.fix_sigma_noise or settings.uses_correlation
     keeps_scale = settings.uses_correlation or not options.scale or len(model.group_scale) == 1
+    # a direction that none of a few particles has is not empty
+    leaves_out = is_subset(controller, options, int(model.group_n_particles.sum()))
     variance = max(sums.offset2 / (2 * weight), options.min_sigma2_offset)
     return replace(
         model,
         map=new_map,
         sigma2_noise=model.sigma2_noise if keeps_noise else noise_spectra(sums, model.sigma2_noise),
         group_scale=model.group_scale if keeps_scale else group_scales(sums, n_particles),
-        direction_prior=sums.direction / weight,
+        direction_prior=model.direction_prior if leaves_out else sums.direction / weight,
         norm_average=sums.norm / weight if options.norm else 1.0,
         sigma_offset=model.sigma_offset if options.fix_sigma_offset else float(np.sqrt(variance)),
         tau2=spectra.tau2,

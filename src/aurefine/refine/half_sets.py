@@ -190,7 +190,12 @@ class HalfSets:
     def finish(self) -> StageTimes:
         """Forget the sums, and tell where the time went."""
         self.sums, self._unfiltered, self._models = {}, {}, {}
-        return StageTimes(seconds=self._stopwatch.seconds, peak_memory=_peak_memory())
+        self._stopwatch.finish()
+        return StageTimes(
+            seconds=self._stopwatch.seconds,
+            cpu_seconds=self._stopwatch.cpu_seconds,
+            peak_memory=_peak_memory(),
+        )
 
     def _masked_fsc(self, mask: Float32) -> HalfFsc | None:
         """Solvent-corrected FSC of unregularised maps, which are kept."""

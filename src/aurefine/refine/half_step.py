@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from aurefine.refine.given import given_search
 from aurefine.refine.local import local_search
 from aurefine.refine.particles import ParticleSet
 from aurefine.refine.pixels import half_plane_rings
-from aurefine.refine.plan import ImageGeometry, IterationPlan
+from aurefine.refine.plan import ImageGeometry, IterationPlan, scored_geometry
 from aurefine.refine.profile import Stopwatch
 from aurefine.refine.projector import Projector
 from aurefine.refine.state import HalfModel, Poses
@@ -138,19 +138,21 @@ class HalfStep:
         volume = self.sums.exact
         if volume is None:
             raise ValueError("the sums are complete")
+        scored = scored_geometry(geometry)
+        n_scored = scored.pixels.n_pixels
         results = []
         tally = empty_tally(self.model)
         for a, b in _particle_ranges(pairs.first, int(plan.options.memory_budget * _GIB / 4)):
             with self.stopwatch("fine scoring"):
                 posterior = search.fine_search(
-                    batch,
+                    replace(batch, masked=batch.masked[:, :, :n_scored]),
                     pairs,
                     (a, b),
-                    cross_weights,
-                    norm_weights,
+                    cross_weights[:, :n_scored],
+                    norm_weights[:, :n_scored],
                     image_norms,
                     plan,
-                    geometry,
+                    scored,
                     self.projector,
                     self.pool,
                 )

@@ -148,10 +148,10 @@ def _without_gaps(spectrum: Float) -> Float:
     return out
 
 
-def map_power(reference: Float32, pool: WorkerPool) -> Float:
+def map_power(reference: Float32, n_threads: int) -> Float:
     """Power of one component per shell, scaled as 2D transforms over n_box² (spec 2.5)."""
     n = len(reference)
-    transform = scipy.fft.rfftn(reference, workers=pool.n_threads)
+    transform = scipy.fft.rfftn(reference, workers=n_threads)
     shell = shell_index(n).ravel()
     power = np.bincount(shell, weights=np.abs(transform.ravel()) ** 2, minlength=n)
     count = np.bincount(shell, minlength=n)
@@ -200,7 +200,7 @@ def initial_state(
             )
         else:
             filtered = reference
-        tau2 = options.tau2_fudge * map_power(filtered, pool)
+        tau2 = options.tau2_fudge * map_power(filtered, pool.n_threads)
         n_half = int((poses.half == half).sum())
         shells = np.arange(n_shells)
         ratio = np.where(shells > 0, 2 * shells, 1)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from aurefine.geometry.directions import grid_from_angles
 from aurefine.geometry.symmetry import point_group
+from aurefine.refine.economy import reuses_poses
 from aurefine.refine.options import RefineOptions
 from aurefine.refine.particles import ParticleSet
 from aurefine.refine.plan import IterationPlan, make_plan
@@ -52,6 +53,7 @@ class IterationSettings:
     direction_tilt: Float
     coarse_step: float  # degrees, decides the image size of the first pass
     uses_correlation: bool
+    scored_size: int  # px, model size that poses are scored on
 
     @property
     def r_max(self) -> int:
@@ -65,6 +67,7 @@ def settings_of(
     coarse_step: float,
     *,
     uses_correlation: bool,
+    scored_size: int,
 ) -> IterationSettings:
     """Take the settings of an iteration from the state and the counters of the schedule."""
     return IterationSettings(
@@ -78,6 +81,7 @@ def settings_of(
         direction_tilt=state.direction_tilt,
         coarse_step=coarse_step,
         uses_correlation=uses_correlation,
+        scored_size=scored_size,
     )
 
 
@@ -102,4 +106,6 @@ def iteration_plan(settings: IterationSettings, data: RefinementInput) -> Iterat
         particle_diameter=settings.particle_diameter,
         use_correlation=settings.uses_correlation,
         reference_has_ctf=not (options.ctf_uncorrected_ref and settings.controller.iteration == 1),
+        scored_size=settings.scored_size,
+        reuses_poses=reuses_poses(settings.controller, settings.sampling, options),
     )

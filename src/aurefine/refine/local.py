@@ -150,4 +150,6 @@ def _neighbourhood(
     )
     first = np.concatenate([[0], np.cumsum(n_found)])
     used = np.repeat(begin[:-1] - first[:-1], n_found) + np.arange(first[-1])
+    if not plan.has_pose_prior:
+        log_prior[:] = 0
     return first, orientation[used], log_prior[used], rotations[used]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from aurefine.geometry.directions import asymmetric_unit
 from aurefine.geometry.sampling import angular_step, next_perturbation
 from aurefine.geometry.symmetry import point_group
-from aurefine.refine import schedule
+from aurefine.refine import economy, schedule
 from aurefine.refine.crew import Crew
 from aurefine.refine.half_sets import reset_direction_prior
 from aurefine.refine.iteration import RefinementInput, iteration_plan, settings_of
@@ -90,9 +90,23 @@ def _iterate(
     )
     uses_correlation = options.always_cc or (options.firstiter_cc and controller.iteration == 1)
     coarse_step = angular_step(state.sampling.order)
-    settings = settings_of(state, controller, coarse_step, uses_correlation=uses_correlation)
+    scored_size = controller.current_size
+    if not uses_correlation:
+        n_per_group = np.bincount(particles.noise_group, None, len(state.models[0].sigma2_noise))
+        scored_size = economy.scored_size(
+            state.models[0], n_per_group, controller.current_size, options
+        )
+    settings = settings_of(
+        state,
+        controller,
+        coarse_step,
+        uses_correlation=uses_correlation,
+        scored_size=scored_size,
+    )
     crew.begin(settings, state.poses, dict(enumerate(state.models, start=1)))
-    orders = {half: _processing_order(state, particles, half) for half in (1, 2)}
+    orders = {
+        half: _processing_order(state, particles, half, controller, options) for half in (1, 2)
+    }
     orientability = state.models[0].orientability
     if not (options.firstiter_cc and controller.iteration == 1):
         observer.accuracy_started()
@@ -109,11 +123,17 @@ def _iterate(
         )
         observer.sampling_updated(sampling)
     state = _with_sampling(state, sampling, controller, options)
-    settings = settings_of(state, controller, coarse_step, uses_correlation=uses_correlation)
+    settings = settings_of(
+        state,
+        controller,
+        coarse_step,
+        uses_correlation=uses_correlation,
+        scored_size=scored_size,
+    )
     plan = iteration_plan(settings, data)
     controller = replace(controller, coarse_size=_coarse_size(plan))
     settings = replace(settings, controller=controller)
-    observer.expectation_started(controller, plan, particles.n_particles)
+    observer.expectation_started(controller, plan, sum(map(len, orders.values())))
     work = WorkList(
         {
             half: cut_batches(half, order, particles, state.poses, plan)
@@ -136,12 +156,15 @@ def _iterate(
     return replace(state, times=crew.finish())
 
 
-def _processing_order(state: RefinementState, particles: ParticleSet, half: int) -> IntArray:
-    """Rows of a half: shuffled once per run, then stably sorted by optics group (spec 2.2)."""
-    rows = np.flatnonzero(state.poses.half == half)
-    if state.random_seed != 0:
-        rng = np.random.Generator(np.random.Philox(key=[state.random_seed, half]))
-        rows = rng.permutation(rows)
+def _processing_order(
+    state: RefinementState,
+    particles: ParticleSet,
+    half: int,
+    controller: ControllerState,
+    options: RefineOptions,
+) -> IntArray:
+    """Rows of a half in this iteration, stably sorted by optics group (spec 2.2)."""
+    rows = economy.rows_in_use(state, half, controller, options)
     return rows[np.argsort(particles.optics[rows], kind="stable")]
 
 

@@ -75,6 +75,10 @@ class RefineOptions:
     force_converge: bool = False
     n_threads: int = 1
     pool: int = 3
+    early_particles: int = 0  # per half, while the resolution grows; 0: all from the start
+    scoring_tolerance: float = 0.0  # log-likelihood that unscored outer shells may hold; 0: none
+    jump_sampling: bool = False  # straight to the step that the accuracy calls for
+    reuse_poses: float = 0.0  # Pmax from which only the last pose is searched around; 0: never
     two_step_scoring: bool = True  # first pass on the inner rings before all rings
     quirk_offset_prior: bool = False  # mix px and Å in the prior on offsets, as RELION does
     memory_budget: float = 1.0  # GiB of working arrays for the batches in flight

@@ -27,6 +27,7 @@ __all__ = [
     "current_image_size",
     "make_plan",
     "model_shells",
+    "scored_geometry",
     "with_given_poses",
 ]
 
@@ -81,6 +82,7 @@ class ImageGeometry:
     box: int  # px
     pixel_size: float  # Å
     pixels: FourierPixels
+    n_scored: int  # leading pixels of the second pass
     n_coarse: int  # leading pixels of the first pass
     n_inner: int  # leading pixels that score well enough to see which orientations are likely
     slice_x: Float32  # (n_pixels,), padded model coordinates
@@ -116,6 +118,8 @@ class IterationPlan:
     reference_has_ctf: bool  # whether the reference is multiplied by the CTF and the scale
     is_last: bool = False  # the iteration that joins the halves
     given_rotations: Float | None = None  # (n_particles, 3, 3), if orientations are kept
+    reuses_poses: bool = False  # particles with known poses are searched around them only
+    has_pose_prior: bool = True  # whether local searches prefer the last pose
 
     @property
     def n_child_offsets(self) -> int:
@@ -156,6 +160,8 @@ def make_plan(
     reference_has_ctf: bool,
     mtf_curves: Mapping[str, MtfCurve] = MappingProxyType({}),
     is_last: bool = False,
+    scored_size: int | None = None,
+    reuses_poses: bool = False,
 ) -> IterationPlan:
     """Build the tables of one iteration.
 
@@ -169,7 +175,12 @@ def make_plan(
         Effective padding factor of the projector.
     mtf_curves : mapping
         Detector curves by file name, if images are to be brought to a common MTF.
+    scored_size : int, optional
+        Model size that poses are scored on [px]; `current_size` by default.
+    reuses_poses : bool
+        Whether particles with known poses are searched around them only.
     """
+    scored_size = current_size if scored_size is None else scored_size
     coarse = grids.coarse_offsets(sampling.offset_range, sampling.offset_step)
     shift = sampling.perturbation * sampling.offset_step
     fine = grids.oversampled_offsets(coarse, sampling.offset_step, sampling.oversampling)
@@ -186,9 +197,11 @@ def make_plan(
         first = optics_groups[rows[0]]
         size = current_image_size(first, box, pixel_size, current_size)
         pixels = fourier_pixels(first.box_size, size)
+        scored = current_image_size(first, box, pixel_size, scored_size)
         coarse_size = coarse_image_size(
             first, box, pixel_size, current_size, coarse_step, particle_diameter, options
         )
+        coarse_size = min(coarse_size, scored)
         n_coarse = pixels.n_within(coarse_size)
         extent = first.box_size * first.pixel_size
         x, y = np.asarray(first.magnification, float) @ np.stack([pixels.x, pixels.y])
@@ -200,6 +213,7 @@ def make_plan(
                 box=first.box_size,
                 pixel_size=first.pixel_size,
                 pixels=pixels,
+                n_scored=pixels.n_within(scored),
                 n_coarse=n_coarse,
                 n_inner=pixels.n_within(coarse_size // 2),
                 slice_x=np.where(valid, x * factor, 0).astype(np.float32),
@@ -233,6 +247,26 @@ def make_plan(
         use_correlation=use_correlation,
         reference_has_ctf=reference_has_ctf,
         is_last=is_last,
+        reuses_poses=reuses_poses,
+    )
+
+
+def scored_geometry(geometry: ImageGeometry) -> ImageGeometry:
+    """Return the geometry of the second pass: the leading `n_scored` pixels."""
+    n = geometry.n_scored
+    if n == geometry.pixels.n_pixels:
+        return geometry
+    cosines, sines = geometry.fine_ramps
+    return replace(
+        geometry,
+        pixels=fourier_pixels(geometry.box, 2 * int(geometry.pixels.shell[n - 1])),
+        slice_x=geometry.slice_x[:n],
+        slice_y=geometry.slice_y[:n],
+        valid=geometry.valid[:n],
+        fine_ramps=(
+            np.ascontiguousarray(cosines[:, :n]),
+            np.ascontiguousarray(sines[:, :n]),
+        ),
     )
 
 

@@ -12,12 +12,14 @@ from aurefine.refine.state import ControllerState, SamplingState
 
 __all__ = [
     "assignment_changes",
+    "end_subset",
     "is_converged",
     "required_angular_step",
     "update_assignments",
     "update_image_size",
     "update_resolution",
     "update_sampling",
+    "uses_subset",
     "widen_from_fsc",
 ]
 
@@ -42,6 +44,25 @@ def is_converged(controller: ControllerState, options: RefineOptions) -> bool:
             or controller.n_iter_without_assignment_change >= _MAX_NO_CHANGE
         )
     )
+
+
+def uses_subset(controller: ControllerState, options: RefineOptions) -> bool:
+    """Whether an iteration makes do with the first particles of each half."""
+    return bool(
+        options.early_particles > 0
+        and not controller.uses_all_particles
+        and not controller.has_converged
+    )
+
+
+def end_subset(controller: ControllerState) -> ControllerState:
+    """Go on with all particles once a subset limits the resolution.
+
+    The counters begin anew, because they judged another set of particles.
+    """
+    if controller.iteration < 2 or controller.n_iter_without_resolution_gain < _MAX_NO_GAIN:
+        return controller
+    return _count_anew(replace(controller, uses_all_particles=True))
 
 
 def update_image_size(
@@ -154,17 +175,18 @@ def update_sampling(
     )
     if reached_maximum or (step < 0.75 * controller.accuracy_angles and not wants_minimum):
         return replace(controller, is_fine_enough=True), sampling
-    return (
-        replace(
-            controller,
-            is_fine_enough=False,
-            n_iter_without_resolution_gain=0,
-            n_iter_without_assignment_change=0,
-            smallest_classes=9999999,
-            smallest_offsets=999.0,
-            smallest_angles=999.0,
-        ),
-        _finer(controller, sampling, options),
+    finer = _finer(controller, sampling, options)
+    return replace(_count_anew(controller), is_fine_enough=False), finer
+
+
+def _count_anew(controller: ControllerState) -> ControllerState:
+    return replace(
+        controller,
+        n_iter_without_resolution_gain=0,
+        n_iter_without_assignment_change=0,
+        smallest_classes=9999999,
+        smallest_offsets=999.0,
+        smallest_angles=999.0,
     )
 
 
@@ -181,6 +203,8 @@ def _finer(
     if step > sampling.offset_step:
         step, reach = sampling.offset_step, sampling.offset_range
     order = sampling.order + 1
+    if options.jump_sampling:
+        order = _permitted_order(controller, sampling)
     finer = replace(
         sampling,
         order=order,
@@ -191,6 +215,18 @@ def _finer(
     if order >= options.auto_local_healpix_order:
         finer = replace(finer, is_local=True, sigma_angle=2 * finer.fine_angular_step)
     return finer
+
+
+def _permitted_order(controller: ControllerState, sampling: SamplingState) -> int:
+    """Order whose step the estimated accuracy calls for, one or two above the present one.
+
+    Local searches around poses from a grid that is four times coarser still reach 1.5 of its
+    steps; a longer jump would lose poses.
+    """
+    order, step = sampling.order + 1, sampling.fine_angular_step / 2
+    if step >= 0.75 * controller.accuracy_angles:
+        order += 1
+    return order
 
 
 def update_assignments(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ __all__ = [
     "RefinementState",
     "SamplingState",
     "StageTimes",
+    "selected",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -69,6 +70,7 @@ class ControllerState:
     has_converged: bool = False
     has_high_fsc_at_limit: bool = False
     is_fine_enough: bool = False
+    uses_all_particles: bool = False  # after a subset no longer raised the resolution
     incr_size: int = 10
     current_size: int = 0  # px, image size used in this iteration
     coarse_size: int = 0  # px, of the first optics group, first pass
@@ -116,11 +118,17 @@ class Poses:
     n_significant: IntArray
 
 
+def selected(poses: Poses, rows: IntArray) -> Poses:
+    """Return the poses of some rows, in that order."""
+    return Poses(**{field.name: getattr(poses, field.name)[rows] for field in fields(Poses)})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageTimes:
-    """Wall seconds by stage of one iteration and the peak memory of the process."""
+    """Wall and CPU seconds by stage of one iteration and the peak memory of the process."""
 
     seconds: dict[str, float] = field(default_factory=dict)
+    cpu_seconds: dict[str, float] = field(default_factory=dict)
     peak_memory: float = 0.0  # GiB
 
 

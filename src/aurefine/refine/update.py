@@ -11,11 +11,12 @@ from aurefine.geometry.euler import matrix_from_euler
 from aurefine.geometry.symmetry import angular_change
 from aurefine.refine import schedule
 from aurefine.refine.crew import Crew
+from aurefine.refine.economy import is_subset, rows_in_use
 from aurefine.refine.iteration import IterationSettings
 from aurefine.refine.observer import RunObserver
 from aurefine.refine.options import RefineOptions
 from aurefine.refine.plan import IterationPlan
-from aurefine.refine.state import ControllerState, Poses, RefinementState
+from aurefine.refine.state import ControllerState, Poses, RefinementState, selected
 
 __all__ = ["maximise"]
 
@@ -77,10 +78,14 @@ def maximise(
         )
         for half in sorted(new.models)
     )
-    controller = _changes(state, controller, poses, plan)
+    controller = _changes(state, controller, poses, plan, options)
     controller, crosses = schedule.update_resolution(
         controller, first.data_vs_prior, box, pixel_size, options
     )
+    if any(
+        is_subset(controller, options, int(np.count_nonzero(poses.half == half))) for half in (1, 2)
+    ):
+        controller = schedule.end_subset(controller)
     if crosses:
         observer.warn(
             "the FSC crosses 0.5 more than once; the highest crossing is taken as the resolution. "
@@ -96,9 +101,16 @@ def maximise(
 
 
 def _changes(
-    state: RefinementState, controller: ControllerState, poses: Poses, plan: IterationPlan
+    state: RefinementState,
+    controller: ControllerState,
+    poses: Poses,
+    plan: IterationPlan,
+    options: RefineOptions,
 ) -> ControllerState:
-    old, new = state.poses, poses
+    """Compare the poses of the particles that had one before this iteration."""
+    used = [rows_in_use(state, half, state.controller, options) for half in (1, 2)]
+    rows = np.sort(np.concatenate(used))
+    old, new = selected(state.poses, rows), selected(poses, rows)
     angles = angular_change(
         matrix_from_euler(old.rot, old.tilt, old.psi),
         matrix_from_euler(new.rot, new.tilt, new.psi),

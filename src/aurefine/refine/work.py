@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from aurefine.errors import AurefineError
 from aurefine.geometry.euler import direction_from_angles
+from aurefine.refine.economy import known_poses
 from aurefine.refine.half_step import BatchResult
 from aurefine.refine.particles import ParticleSet
 from aurefine.refine.plan import ImageGeometry, IterationPlan
@@ -32,6 +33,7 @@ class Batch:
     number: int  # from 0, in the list of its half
     geometry: int  # index into the geometries of the plan
     rows: IntArray  # (n,), rows of the particle table
+    is_known: bool = False  # whether only the last poses are searched around
 
 
 class WorkSource(Protocol):
@@ -114,11 +116,17 @@ def cut_batches(
     batches: list[Batch] = []
     for index, geometry in enumerate(plan.geometries):
         rows = order[np.isin(particles.optics[order], geometry.group_rows)]
-        if plan.sampling.is_local:
-            rows = _sorted_by_direction(rows, poses)
         size = _batch_size(plan, geometry)
-        for start in range(0, len(rows), size):
-            batches.append(Batch(half, len(batches), index, rows[start : start + size]))
+        known = np.full(len(rows), plan.reuses_poses)
+        if plan.reuses_poses:
+            known = known_poses(poses, rows, plan.options)
+        for is_known in (False, True):
+            found = rows[known == is_known]
+            if is_known or plan.sampling.is_local:
+                found = _sorted_by_direction(found, poses)
+            for start in range(0, len(found), size):
+                part = found[start : start + size]
+                batches.append(Batch(half, len(batches), index, part, is_known))
     return batches
 
 
