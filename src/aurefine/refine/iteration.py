@@ -67,9 +67,12 @@ def settings_of(
     coarse_step: float,
     *,
     uses_correlation: bool,
-    scored_size: int,
+    scored_size: int | None = None,
 ) -> IterationSettings:
-    """Take the settings of an iteration from the state and the counters of the schedule."""
+    """Take the settings of an iteration from the state and the counters of the schedule.
+
+    Poses are scored on the current size unless `scored_size` [px] is given.
+    """
     return IterationSettings(
         box_size=state.box_size,
         pixel_size=state.pixel_size,
@@ -81,7 +84,7 @@ def settings_of(
         direction_tilt=state.direction_tilt,
         coarse_step=coarse_step,
         uses_correlation=uses_correlation,
-        scored_size=scored_size,
+        scored_size=controller.current_size if scored_size is None else scored_size,
     )
 
 

@@ -1,0 +1,287 @@
+"""Cheaper iterations: what each of them gains, and whether it costs resolution or poses.
+
+    python benchmarks/schedule_gain.py --models MODELS --work gain --o docs/schedule_gain.md
+
+Small sets of six symmetries are simulated with several seeds each and refined with RELION's
+schedule (``--relion_schedule``), with each saving alone, and with those that are on by default.
+Every run is compared with the one by RELION's schedule on the same particles. CPU time is that of
+the iterations: start-up, figures and compilation do not count. Finished runs are kept in
+``runs.json`` of the work folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aurefine.fourier import fsc_of_maps
+from aurefine.imaging import soft_sphere
+from aurefine.io.mrc import read_map
+from aurefine.jobs.refine3d import refine
+from measuring import crossing, surroundings
+from quality_relion import pose_errors
+
+BOX = 40  # px
+SCHEDULES: dict[str, dict[str, Any]] = {
+    "RELION's": {"relion_schedule": True},
+    "early particles": {"relion_schedule": True, "early_particles": 100},
+    "scoring tolerance": {"relion_schedule": True, "scoring_tolerance": 0.01},
+    "jump": {"relion_schedule": True, "jump_sampling": True},
+    "clear poses": {"relion_schedule": True, "reuse_poses": 0.5},
+    "default": {},
+}
+REFERENCE = "RELION's"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind of particles."""
+
+    symmetry: str
+    model: str
+    pixel_size: float  # Å
+    n_particles: int
+    snr: float
+
+
+CASES = (
+    Case("C1", "b2ar_gs_c1", 5.0, 300, 0.12),
+    Case("C4", "synthetic_c4", 5.0, 200, 0.1),
+    Case("D2", "bgal_d2", 5.0, 200, 0.05),
+    Case("D3", "synthetic_d3", 5.0, 200, 0.1),
+    Case("O", "apoferritin_o", 4.4, 100, 0.03),
+    Case("I", "stnv_i", 5.0, 100, 0.03),
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run took and found."""
+
+    symmetry: str
+    seed: int
+    schedule: str
+    iterations: int
+    cpu: float  # s
+    shell_true: float  # where the FSC to the true map falls below 0.5, inside a sphere
+    shell_half: float  # where that between the half maps falls below 0.143, inside a sphere
+    angle: float  # median error, degrees
+    offset: float  # median error, Å
+
+
+def simulated(case: Case, models: Path, work: Path, seed: int) -> tuple[Path, float]:
+    """Make the particles unless they are there; return their folder and diameter [Å]."""
+    folder = work / f"{case.symmetry}-{seed}"
+    if not (folder / "simulation.json").exists():
+        command = [
+            *(sys.executable, "-m", "aurefine", "simulate", "--o", str(folder)),
+            *("--atoms", str(models / f"{case.model}.npz"), "--box", str(BOX)),
+            *("--angpix", str(case.pixel_size), "--n_particles", str(case.n_particles)),
+            *("--snr", str(case.snr), "--random_seed", str(seed), "--reference_scale", "3"),
+            *("--n_micrographs", "6"),
+        ]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    settings = json.loads((folder / "simulation.json").read_text())
+    return folder, float(settings["options"]["particle_diameter"])
+
+
+def measured(
+    case: Case, seed: int, schedule: str, folder: Path, diameter: float, threads: int
+) -> Outcome:
+    """Refine and compare with the truth."""
+    with tempfile.TemporaryDirectory(prefix="schedule-gain-") as temporary:
+        result = refine(
+            folder / "particles.star",
+            folder / "reference.mrc",
+            f"{temporary}/run",
+            symmetry=case.symmetry,
+            particle_diameter=diameter,
+            initial_lowpass=50.0,
+            firstiter_cc=True,
+            ctf=True,
+            norm=True,
+            scale=True,
+            flatten_solvent=True,
+            zero_mask=True,
+            low_resol_join_halves=40.0,
+            offset_range_px=5.0,
+            offset_step_px=2.0,
+            random_seed=seed,
+            n_threads=threads,
+            **SCHEDULES[schedule],
+        )
+        angle, offset = pose_errors(
+            f"{temporary}/run_data.star", folder / "truth.star", case.symmetry
+        )
+    truth, _ = read_map(folder / "true_map.mrc")
+    mask = soft_sphere(BOX, diameter / 2 / case.pixel_size, 5)
+    halves = [half * mask for half in result.half_maps]
+    to_truth = fsc_of_maps(result.map * mask, truth * mask)
+    return Outcome(
+        symmetry=case.symmetry,
+        seed=seed,
+        schedule=schedule,
+        iterations=len(result.history),
+        cpu=float(result.history["cpu_seconds"].sum()),
+        shell_true=BOX / crossing(to_truth, 0.5, BOX),
+        shell_half=BOX / crossing(fsc_of_maps(*halves), 0.143, BOX),
+        angle=float(np.median(angle)),
+        offset=float(np.median(offset)),
+    )
+
+
+Runs = Mapping[tuple[str, int, str], Outcome]
+
+
+def differences(
+    runs: Runs, schedule: str, value: Callable[[Outcome, Outcome], float]
+) -> dict[str, list[float]]:
+    """Compare the runs of a schedule with RELION's, by symmetry and seed."""
+    found: dict[str, list[float]] = {}
+    for (symmetry, seed, name), own in runs.items():
+        usual = runs.get((symmetry, seed, REFERENCE))
+        if name == schedule and usual is not None:
+            found.setdefault(symmetry, []).append(value(own, usual))
+    return found
+
+
+def summary(runs: Runs, schedule: str) -> list[str]:
+    """Return one row of the table over all sets: gains and losses with standard errors."""
+
+    def cell(value: Callable[[Outcome, Outcome], float], form: str) -> str:
+        values = np.concatenate(list(differences(runs, schedule, value).values()))
+        error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
+        return f"{values.mean():{form}} ± {error:{form.lstrip('+')}}"
+
+    cpu = np.concatenate(
+        list(differences(runs, schedule, lambda own, usual: usual.cpu / own.cpu).values())
+    )
+    worst = min(
+        float(np.mean(values))
+        for values in differences(runs, schedule, lambda a, b: a.shell_true - b.shell_true).values()
+    )
+    return [
+        schedule,
+        f"{np.exp(np.log(cpu).mean()):.2f}× ({cpu.min():.2f} to {cpu.max():.2f})",
+        cell(lambda own, usual: own.iterations - usual.iterations, "+.1f"),
+        cell(lambda own, usual: own.shell_true - usual.shell_true, "+.2f"),
+        f"{worst:+.2f}",
+        cell(lambda own, usual: own.shell_half - usual.shell_half, "+.2f"),
+        cell(lambda own, usual: 100 * (own.angle / usual.angle - 1), "+.1f"),
+        cell(lambda own, usual: 100 * (own.offset / usual.offset - 1), "+.1f"),
+    ]
+
+
+def details(runs: Runs, symmetry: str) -> list[str]:
+    """Return rows of the table of one symmetry, means over the seeds."""
+    rows = []
+    for schedule in SCHEDULES:
+        own = [run for key, run in runs.items() if key[0] == symmetry and key[2] == schedule]
+        if own:
+            mean = {
+                name: np.mean([getattr(run, name) for run in own])
+                for name in ("cpu", "iterations", "shell_true", "shell_half", "angle", "offset")
+            }
+            rows.append(
+                f"| {symmetry} | {schedule} | {len(own)} | {mean['cpu']:.1f} "
+                f"| {mean['iterations']:.1f} | {mean['shell_true']:.2f} "
+                f"| {mean['shell_half']:.2f} | {mean['angle']:.2f} | {mean['offset']:.2f} |"
+            )
+    return rows
+
+
+def report(runs: Runs) -> list[str]:
+    """Return the whole document."""
+    settings = {
+        name: " ".join(f"`{key}={value}`" for key, value in values.items()) or "defaults"
+        for name, values in SCHEDULES.items()
+    }
+    head = [
+        *("schedule", "times less CPU (range)", "iterations", "shells to truth, FSC 0.5"),
+        *("the worst set", "shells between halves, FSC 0.143", "median angle error [%]"),
+        "median offset error [%]",
+    ]
+    names = [name for name in SCHEDULES if any(key[2] == name for key in runs)]
+    rows = [head, ["---"] * len(head)]
+    rows += [summary(runs, name) for name in names if name != REFERENCE]
+    return [
+        "# What cheaper iterations gain",
+        "",
+        "Differences to RELION's schedule on the same particles, mean ± standard error over all "
+        "sets and seeds.",
+        "Positive shells and negative errors are better.",
+        "*The worst set* is the smallest mean over the seeds of one symmetry.",
+        "",
+        *(f"- {name}: {text}" for name, text in settings.items() if name in names),
+        "",
+        *("| " + " | ".join(row) + " |" for row in rows),
+        "",
+        "## By set",
+        "",
+        "Means over the seeds; shells of a box of "
+        f"{BOX} px, larger is better; errors are medians in degrees and Å.",
+        "",
+        *(
+            f"- {case.symmetry}: {case.model}, {case.n_particles} particles, "
+            f"{case.pixel_size} Å/px, SNR {case.snr}."
+            for case in CASES
+        ),
+        "",
+        "| set | schedule | seeds | CPU [s] | iterations | to truth | halves | angle | offset |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        *(row for case in CASES for row in details(runs, case.symmetry)),
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--models", type=Path, required=True, help="folder of the atom sets")
+    parser.add_argument("--work", type=Path, required=True, help="folder for particles and results")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--schedules", nargs="*", choices=list(SCHEDULES), default=list(SCHEDULES))
+    parser.add_argument("--symmetries", nargs="*", default=[case.symmetry for case in CASES])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--o", type=Path, help="file for the tables")
+    arguments = parser.parse_args()
+    where = surroundings(sys.argv)
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    kept = arguments.work / "runs.json"
+    stored = json.loads(kept.read_text()) if kept.exists() else []
+    runs = {(o["symmetry"], o["seed"], o["schedule"]): Outcome(**o) for o in stored}
+    wanted = [
+        (case, seed, schedule)
+        for seed in range(1, arguments.seeds + 1)
+        for schedule in arguments.schedules
+        for case in CASES
+        if case.symmetry in arguments.symmetries
+    ]
+    is_first = True  # and loads compiled code
+    for case, seed, schedule in wanted:
+        if (case.symmetry, seed, schedule) in runs:
+            continue
+        folder, diameter = simulated(case, arguments.models, arguments.work, seed)
+        if is_first:
+            measured(case, seed, schedule, folder, diameter, arguments.threads)
+            is_first = False
+        own = measured(case, seed, schedule, folder, diameter, arguments.threads)
+        runs[case.symmetry, seed, schedule] = own
+        print(own, file=sys.stderr, flush=True)
+        kept.write_text(json.dumps([asdict(run) for run in runs.values()], indent=1))
+    text = "\n".join([*report(runs), "", *where])
+    print(text)
+    if arguments.o:
+        arguments.o.write_text(text + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
