@@ -6,7 +6,8 @@ import pytest
 
 from aurefine.errors import OutputError
 from aurefine.geometry.symmetry import point_group
-from aurefine.report.plots import plot_fsc, plot_map_slices, plot_orientations, plot_progress
+from aurefine.report.plots import draw_fsc, draw_map_slices, draw_orientations, draw_progress
+from aurefine.report.saving import figure_png, save_figure
 
 
 def example_fsc(n_iterations=9, n_shells=33):
@@ -59,58 +60,66 @@ def is_complete(paths):
 
 def test_fsc_curves_are_drawn(tmp_path):
     fsc = example_fsc()
-    assert is_complete(plot_fsc(fsc[:-1], 3.54, tmp_path / "fsc", final=fsc[-1]))
+    assert is_complete(save_figure(draw_fsc(fsc[:-1], 3.54, final=fsc[-1]), tmp_path / "fsc"))
 
 
 def test_fsc_of_one_iteration_that_never_falls(tmp_path):
-    assert is_complete(plot_fsc(np.ones(17), 1.0, tmp_path / "fsc", iterations=[4]))
+    assert is_complete(save_figure(draw_fsc(np.ones(17), 1.0, iterations=[4]), tmp_path / "fsc"))
 
 
 @pytest.mark.parametrize("as_records", [False, True])
 def test_progress_is_drawn(tmp_path, as_records):
     history = example_history()
     rows = history.to_dict("records") if as_records else history
-    assert is_complete(plot_progress(rows, tmp_path / "progress"))
+    assert is_complete(save_figure(draw_progress(rows), tmp_path / "progress"))
 
 
 def test_progress_of_a_first_iteration_without_estimates(tmp_path):
     row = {"iteration": 1, "resolution": 50.0, "accuracy_angles": 999.0, "pmax": 1.0}
-    assert is_complete(plot_progress([row], tmp_path / "progress"))
+    assert is_complete(save_figure(draw_progress([row]), tmp_path / "progress"))
 
 
 def test_orientations_are_drawn(tmp_path):
     rng = np.random.default_rng(0)
     tilt = np.degrees(np.arccos(rng.uniform(-1, 1, 3000)))
-    assert is_complete(plot_orientations(rng.uniform(-180, 180, 3000), tilt, tmp_path / "views"))
+    assert is_complete(
+        save_figure(draw_orientations(rng.uniform(-180, 180, 3000), tilt), tmp_path / "views")
+    )
 
 
 def test_a_single_orientation_is_drawn(tmp_path):
-    assert is_complete(plot_orientations([0.0], [0.0], tmp_path / "views"))
+    assert is_complete(save_figure(draw_orientations([0.0], [0.0]), tmp_path / "views"))
 
 
 def test_the_map_is_drawn(tmp_path):
-    assert is_complete(plot_map_slices(example_map(32), 3.54, tmp_path / "map"))
+    assert is_complete(save_figure(draw_map_slices(example_map(32), 3.54), tmp_path / "map"))
 
 
 def test_a_constant_map_is_drawn(tmp_path):
-    assert is_complete(plot_map_slices(np.zeros((8, 8, 8), np.float32), 1.0, tmp_path / "map"))
+    assert is_complete(
+        save_figure(draw_map_slices(np.zeros((8, 8, 8), np.float32), 1.0), tmp_path / "map")
+    )
 
 
 def test_equal_data_give_equal_files(tmp_path):
-    first = plot_fsc(example_fsc(3), 3.54, tmp_path / "a")
-    second = plot_fsc(example_fsc(3), 3.54, tmp_path / "b")
+    first = save_figure(draw_fsc(example_fsc(3), 3.54), tmp_path / "a")
+    second = save_figure(draw_fsc(example_fsc(3), 3.54), tmp_path / "b")
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def test_a_figure_is_a_picture_in_memory():
+    assert figure_png(draw_fsc(example_fsc(2), 3.54)).startswith(b"\x89PNG")
 
 
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(OutputError, match="nowhere"):
-        plot_fsc(example_fsc(2), 3.54, tmp_path / "nowhere" / "fsc")
+        save_figure(draw_fsc(example_fsc(2), 3.54), tmp_path / "nowhere" / "fsc")
 
 
 def test_the_data_are_not_changed(tmp_path):
     history = example_history()
     before = history.copy()
-    plot_progress(history, tmp_path / "progress")
+    save_figure(draw_progress(history), tmp_path / "progress")
     pd.testing.assert_frame_equal(history, before)
 
 
@@ -118,8 +127,8 @@ def test_symmetry_mates_fill_the_sphere(tmp_path):
     rng = np.random.default_rng(3)
     rot, tilt = rng.uniform(0, 180, 300), np.rad2deg(np.arccos(rng.uniform(0, 1, 300)))
     matrices = point_group("D2").matrices
-    alone = plot_orientations(rot, tilt, tmp_path / "alone")
-    filled = plot_orientations(rot, tilt, tmp_path / "filled", symmetry=matrices)
+    alone = save_figure(draw_orientations(rot, tilt), tmp_path / "alone")
+    filled = save_figure(draw_orientations(rot, tilt, symmetry=matrices), tmp_path / "filled")
     assert is_complete(filled)
     assert filled[0].read_bytes() != alone[0].read_bytes()
 
@@ -128,8 +137,8 @@ def test_shells_that_were_not_reached_are_not_drawn(tmp_path):
     """Zeros at the end make no line; the joined part is marked."""
     fsc = example_fsc(2)
     fsc[:, 20:] = 0
-    cut = plot_fsc(fsc, 3.5, tmp_path / "cut", joined=40)
+    cut = save_figure(draw_fsc(fsc, 3.5, joined=40), tmp_path / "cut")
     fsc[:, 20:] = 1e-9
-    drawn = plot_fsc(fsc, 3.5, tmp_path / "drawn", joined=40)
+    drawn = save_figure(draw_fsc(fsc, 3.5, joined=40), tmp_path / "drawn")
     assert is_complete(cut)
     assert cut[1].stat().st_size < drawn[1].stat().st_size

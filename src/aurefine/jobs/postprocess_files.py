@@ -17,7 +17,8 @@ from aurefine.io.star import write_star
 from aurefine.jobs.map_report import shell_columns
 from aurefine.maps.curves import FscCurves, particle_fsc
 from aurefine.maps.sharpening import GuinierFit
-from aurefine.report.postprocess import fsc_figure, guinier_figure, save_figure, save_pages
+from aurefine.report.postprocess import fsc_figure, guinier_figure
+from aurefine.report.saving import save_figure, save_pages
 
 __all__ = ["Outcome", "write_tables_and_figures"]
 

@@ -271,31 +271,32 @@ def _write_plots(
     if not len(history):
         return
     from aurefine.report.plots import (
-        plot_fsc,
-        plot_map_slices,
-        plot_orientations,
-        plot_progress,
+        draw_fsc,
+        draw_map_slices,
+        draw_orientations,
+        draw_progress,
     )
+    from aurefine.report.saving import save_figure
 
     root, table, fsc = settings.output_root, history.frame(), history.fsc()
     numbers = table["iteration"].tolist()
     is_final = state.is_joined
     matrices = point_group(options.symmetry).matrices
+    curves = draw_fsc(
+        fsc[:-1] if is_final else fsc,
+        state.pixel_size,
+        iterations=numbers[:-1] if is_final else numbers,
+        final=fsc[-1] if is_final else None,
+        joined=max(options.low_resol_join_halves, 0.0),
+    )
+    views = draw_orientations(state.poses.rot, state.poses.tilt, symmetry=matrices)
+    slices = draw_map_slices(state.models[0].map, state.pixel_size)
     try:
         paths = [
-            *plot_fsc(
-                fsc[:-1] if is_final else fsc,
-                state.pixel_size,
-                f"{root}_fsc",
-                iterations=numbers[:-1] if is_final else numbers,
-                final=fsc[-1] if is_final else None,
-                joined=max(options.low_resol_join_halves, 0.0),
-            ),
-            *plot_progress(table, f"{root}_progress"),
-            *plot_orientations(
-                state.poses.rot, state.poses.tilt, f"{root}_orientations", symmetry=matrices
-            ),
-            *plot_map_slices(state.models[0].map, state.pixel_size, f"{root}_map"),
+            *save_figure(curves, f"{root}_fsc"),
+            *save_figure(draw_progress(table), f"{root}_progress"),
+            *save_figure(views, f"{root}_orientations"),
+            *save_figure(slices, f"{root}_map"),
         ]
     except OutputError as error:  # the results themselves are complete
         log.warn(f"the plots are missing: {error}")

@@ -1,17 +1,14 @@
-"""Figures of a refinement, as PNG and PDF: resolution, progress, orientations, the map."""
+"""Figures of a refinement: resolution, progress, orientations, the map."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from aurefine.io.atomic import atomic_path
 from aurefine.report.directions import direction_histogram
 
 if TYPE_CHECKING:
@@ -20,10 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "History",
-    "plot_fsc",
-    "plot_map_slices",
-    "plot_orientations",
-    "plot_progress",
+    "draw_fsc",
+    "draw_map_slices",
+    "draw_orientations",
+    "draw_progress",
 ]
 
 Float = npt.NDArray[np.float64]
@@ -37,16 +34,15 @@ _THIRD = "#4f8f4f"
 _GREY = "0.55"
 
 
-def plot_fsc(
+def draw_fsc(
     fsc: npt.ArrayLike,
     pixel_size: float,
-    stem: str | os.PathLike[str],
     *,
     iterations: Sequence[int] | None = None,
     final: npt.ArrayLike | None = None,
     joined: float = 0.0,
     title: str = "Gold-standard FSC",
-) -> list[Path]:
+) -> Figure:
     """Plot the FSC between the halves for each iteration.
 
     Parameters
@@ -56,8 +52,6 @@ def plot_fsc(
         not reach; they are not drawn.
     pixel_size : float
         [Å]
-    stem : path-like
-        Output name without extension.
     iterations : sequence of int, optional
         Numbers of the rows; 1, 2, ... by default.
     final : array-like, shape (n_shells,), optional
@@ -68,8 +62,7 @@ def plot_fsc(
 
     Returns
     -------
-    paths : list of Path
-        The PNG and the PDF.
+    Figure
     """
     curves = np.atleast_2d(np.asarray(fsc, dtype=np.float64))
     numbers = list(range(1, len(curves) + 1)) if iterations is None else list(iterations)
@@ -101,12 +94,10 @@ def plot_fsc(
     axes.set_title(title, pad=32, fontweight="bold", fontsize=11)
     _resolution_axis(axes)
     axes.legend(frameon=False, fontsize=8, loc="best")
-    return _save(figure, stem)
+    return figure
 
 
-def plot_progress(
-    history: History, stem: str | os.PathLike[str], *, title: str = "Progress of the refinement"
-) -> list[Path]:
+def draw_progress(history: History, *, title: str = "Progress of the refinement") -> Figure:
     """Plot resolution, angles, offsets and Pmax against the iteration.
 
     Parameters
@@ -116,14 +107,11 @@ def plot_progress(
         ``accuracy_angles``, ``angular_step``, ``changes_angles`` [degrees],
         ``accuracy_offsets``, ``offset_step``, ``changes_offsets`` [Å], ``pmax``. Values of 999
         and more count as unknown.
-    stem : path-like
-        Output name without extension.
     title : str
 
     Returns
     -------
-    paths : list of Path
-        The PNG and the PDF.
+    Figure
     """
     table = _known(history)
     figure, grid = _figure(8.2, 6.2, rows=2, columns=2)
@@ -172,33 +160,29 @@ def plot_progress(
             _whole_number_ticks(axes)
     _mark_final(resolution, table)
     figure.suptitle(title, fontweight="bold", fontsize=11)
-    return _save(figure, stem)
+    return figure
 
 
-def plot_orientations(
+def draw_orientations(
     rot: npt.ArrayLike,
     tilt: npt.ArrayLike,
-    stem: str | os.PathLike[str],
     *,
     symmetry: Float | None = None,
     title: str = "Orientation distribution",
-) -> list[Path]:
+) -> Figure:
     """Plot how many particles are seen from each direction.
 
     Parameters
     ----------
     rot, tilt : array-like, shape (n_particles,)
         [degrees]
-    stem : path-like
-        Output name without extension.
     symmetry : ndarray, shape (n_operators, 3, 3), optional
         Each particle then counts in the directions of all its symmetry mates, 1/n in each.
     title : str
 
     Returns
     -------
-    paths : list of Path
-        The PNG and the PDF.
+    Figure
 
     Notes
     -----
@@ -236,16 +220,15 @@ def plot_orientations(
     axes.set_ylabel("tilt")
     mates = ", with symmetry mates" if n_mates > 1 else ""
     axes.set_title(f"{title} ({n} particles{mates})", fontweight="bold", fontsize=11)
-    return _save(figure, stem)
+    return figure
 
 
-def plot_map_slices(
+def draw_map_slices(
     volume: npt.NDArray[np.floating],
     pixel_size: float,
-    stem: str | os.PathLike[str],
     *,
     title: str = "Map",
-) -> list[Path]:
+) -> Figure:
     """Show central slices and projections of a map along its three axes.
 
     Parameters
@@ -254,14 +237,11 @@ def plot_map_slices(
         (z, y, x)
     pixel_size : float
         [Å]
-    stem : path-like
-        Output name without extension.
     title : str
 
     Returns
     -------
-    paths : list of Path
-        The PNG and the PDF.
+    Figure
     """
     n = volume.shape[0]
     width = n * pixel_size
@@ -283,7 +263,7 @@ def plot_map_slices(
             axes.set_ylabel(f"{up} (Å)", fontsize=8, labelpad=1)
             axes.tick_params(labelsize=7)
     figure.suptitle(f"{title}: {n} px of {pixel_size:.4g} Å", fontweight="bold", fontsize=11)
-    return _save(figure, stem)
+    return figure
 
 
 def _figure(
@@ -307,18 +287,6 @@ def _colour_map(name: str) -> Any:
     from matplotlib import colormaps
 
     return colormaps[name]
-
-
-def _save(figure: Figure, stem: str | os.PathLike[str]) -> list[Path]:
-    paths = []
-    for extension in ("png", "pdf"):
-        path = Path(f"{os.fspath(stem)}.{extension}")
-        # without a date, equal data give equal files
-        metadata = {"CreationDate": None} if extension == "pdf" else None
-        with atomic_path(path) as temporary:
-            figure.savefig(temporary, format=extension, dpi=160, metadata=metadata)
-        paths.append(path)
-    return paths
 
 
 def _spread(n: int, most: int) -> set[int]:

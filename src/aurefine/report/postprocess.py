@@ -1,21 +1,17 @@
-"""Figures of post-processing: FSC curves and Guinier plot, as PNG and PDF."""
+"""Figures of post-processing: FSC curves and Guinier plot."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from aurefine.io.atomic import atomic_path
-
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["fsc_figure", "guinier_figure", "save_figure", "save_pages"]
+__all__ = ["fsc_figure", "guinier_figure"]
 
 Curve = npt.NDArray[np.float64]
 
@@ -112,48 +108,3 @@ def guinier_figure(
     axes.set_title(title)
     axes.legend(fontsize="small")
     return figure
-
-
-def save_figure(figure: Figure, root: str | os.PathLike[str]) -> list[Path]:
-    """Write a figure as ``root.png`` and ``root.pdf``.
-
-    Returns
-    -------
-    paths : list of Path
-        The files.
-
-    Raises
-    ------
-    OutputError
-        If a file can not be written.
-    """
-    paths = []
-    for kind in ("png", "pdf"):
-        path = Path(f"{os.fspath(root)}.{kind}")
-        with atomic_path(path) as temporary:
-            figure.savefig(temporary, format=kind, dpi=150, metadata=_metadata(kind))
-        paths.append(path)
-    return paths
-
-
-def save_pages(figures: list[Figure], path: str | os.PathLike[str]) -> None:
-    """Write figures as the pages of one PDF file.
-
-    Raises
-    ------
-    OutputError
-        If the file can not be written.
-    """
-    from matplotlib.backends.backend_pdf import PdfPages
-
-    with (
-        atomic_path(path) as temporary,
-        PdfPages(temporary, metadata=_metadata("pdf")) as pages,
-    ):
-        for figure in figures:
-            pages.savefig(figure)
-
-
-def _metadata(kind: str) -> dict[str, None]:
-    """Leave out the date: the same input gives the same file."""
-    return {"CreationDate": None} if kind == "pdf" else {}
