@@ -34,8 +34,9 @@ MASK = JOB_TYPES["maskcreate"]
 
 
 @pytest.fixture
-def project(tmp_path):
-    """Project with a small map."""
+def project(tmp_path, monkeypatch):
+    """Project with a small map; jobs do not write reports, which take a second each."""
+    monkeypatch.setenv("AUREFINE_REPORT", "0")
     rng = np.random.default_rng(0)
     write_map(tmp_path / "map.mrc", rng.normal(size=(16, 16, 16)).astype(np.float32), 2.0)
     return init_project(tmp_path)
@@ -105,6 +106,15 @@ def test_job_runs_to_its_end_and_leaves_what_relion_expects(project):
     assert done.finished >= done.started
 
 
+def test_report_is_written_at_the_end(project, monkeypatch):
+    monkeypatch.delenv("AUREFINE_REPORT")
+    job = run_job(project, rescale(project).name)
+    end = time.monotonic() + 60
+    while not (job.folder / "report.html").exists() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert "12 × 12 × 12" in (job.folder / "report.html").read_text(encoding="utf-8")
+
+
 def test_failure_is_marked_and_explained(project):
     job = rescale(project)
     (project.path / "map.mrc").write_bytes(b"this is no map")
@@ -151,7 +161,8 @@ def test_job_survives_the_program_that_started_it(project):
     assert wait(project, job.name) == "Succeeded"
 
 
-def test_command_that_is_killed_is_marked_as_failed(tmp_path, capfd):
+def test_command_that_is_killed_is_marked_as_failed(tmp_path, capfd, monkeypatch):
+    monkeypatch.setenv("AUREFINE_REPORT", "0")
     init_project(tmp_path)
     (tmp_path / "Job").mkdir()
     old = {

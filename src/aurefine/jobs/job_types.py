@@ -46,6 +46,8 @@ class JobType:
         In the order of the form.
     command_order : tuple of str
         Flags in the order in which RELION writes them; others come after these.
+    field_order : tuple of str
+        Keys in RELION's order, where it is not that of the table; others come after these.
     fixed : tuple of tuple of str
         Words that are always on the command line; ``{out}`` stands for the job's folder.
     outputs : callable
@@ -71,12 +73,15 @@ class JobType:
     outputs: Callable[[Values, Dialect], list[Output]]
     sublabel: Callable[[Values], str] = lambda values: ""
     settings_file: str
+    field_order: tuple[str, ...] = ()
     has_mpi: bool = False
 
     @cached_property
     def fields(self) -> tuple[FormField, ...]:
         """All fields, those that are only kept in ``job.star`` included."""
-        return form_fields(self.options)
+        place = {key: index for index, key in enumerate(self.field_order)}
+        fields = form_fields(self.options)
+        return tuple(sorted(fields, key=lambda field: place.get(field.key, len(place))))
 
     @cached_property
     def field_by_key(self) -> dict[str, FormField]:
@@ -211,6 +216,12 @@ JOB_TYPES: dict[str, JobType] = {
             outputs=_extract_outputs,
             sublabel=lambda values: ".reextract" if values["do_reextract"] == "Yes" else "",
             settings_file=".gui_extractjob.star",
+            field_order=_flags(
+                "star_mics coords_suffix do_reextract fndata_reextract do_reset_offsets "
+                "do_recenter recenter_x recenter_y recenter_z do_float16 extract_size "
+                "do_invert do_norm bg_diameter white_dust black_dust do_rescale rescale "
+                "do_fom_threshold minimum_pick_fom nr_mpi"
+            ),
             has_mpi=True,
         ),
         JobType(
@@ -253,6 +264,15 @@ JOB_TYPES: dict[str, JobType] = {
             ),
             outputs=_refine_outputs,
             settings_file=".gui_auto3djob.star",
+            field_order=_flags(
+                "fn_img fn_ref fn_mask fn_cont ref_correct_greyscale trust_ref_size "
+                "ini_high sym_name ctf_corrected_ref do_ctf_correction "
+                "ctf_intact_first_peak particle_diameter do_zero_mask do_solvent_fsc "
+                "sampling offset_range offset_step auto_local_sampling relax_sym "
+                "auto_faster do_parallel_discio nr_pool do_pad1 skip_gridding "
+                "do_preread_images scratch_dir do_combine_thru_disc use_gpu gpu_ids nr_mpi "
+                "nr_threads"
+            ),
             has_mpi=True,
         ),
         JobType(
@@ -271,6 +291,7 @@ JOB_TYPES: dict[str, JobType] = {
             fixed=(("--o", "{out}mask.mrc"),),
             outputs=_mask_outputs,
             settings_file=".gui_maskcreatejob.star",
+            field_order=_flags("fn_in lowpass_filter angpix"),
         ),
         JobType(
             name="postprocess",
@@ -289,6 +310,10 @@ JOB_TYPES: dict[str, JobType] = {
             fixed=(("--o", "{out}postprocess"),),
             outputs=_postprocess_outputs,
             settings_file=".gui_postjob.star",
+            field_order=_flags(
+                "fn_in fn_mask angpix do_auto_bfac autob_lowres do_adhoc_bfac adhoc_bfac "
+                "do_skip_fsc_weighting low_pass fn_mtf mtf_angpix"
+            ),
         ),
         JobType(
             name="rescale",
@@ -305,6 +330,7 @@ JOB_TYPES: dict[str, JobType] = {
             outputs=_rescale_outputs,
             sublabel=lambda values: ".rescale",
             settings_file=".gui_externaljob.star",
+            field_order=_flags("in_3dref rescale_angpix new_box"),
         ),
     )
 }

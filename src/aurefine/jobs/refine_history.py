@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from aurefine.jobs.refine_names import FileNames
 from aurefine.refine.state import RefinementState
 
 __all__ = ["History", "read_iteration"]
+
+_UNKNOWN = 999.0  # RELION's value before the first estimate
 
 
 class History:
@@ -76,7 +79,7 @@ class History:
         with contextlib.suppress(StarError, KeyError):
             row, fsc = read_iteration(names)
             if names.iteration is None:  # the files of the end do not say its number
-                row["iteration"] = len(self._rows) + 1
+                row["iteration"] = self._rows[-1]["iteration"] + 1 if self._rows else 1
             self._rows.append(row)
             self._fsc.append(fsc)
             return True
@@ -118,23 +121,25 @@ def read_iteration(names: FileNames) -> tuple[dict[str, Any], npt.NDArray[np.flo
     KeyError
         If a label is missing.
     """
-    optimiser = read_star(names.optimiser).values("optimiser_general")
+    # RELION 3.1 leaves no optimiser file of the end
+    has_none = names.iteration is None and not os.path.exists(names.optimiser)
+    optimiser = {} if has_none else read_star(names.optimiser).values("optimiser_general")
     half = None if names.iteration is None else 1  # the end has one joined model
     star = read_star(names.model(half), only=["model_general", "model_class_1"])
     model = star.values("model_general")
     fsc = star.table("model_class_1")["rlnGoldStandardFsc"].to_numpy(np.float64)
     sampling = read_star(names.sampling, only=["sampling_general"]).values("sampling_general")
-    children = 2 ** int(optimiser["rlnAdaptiveOversampleOrder"])
+    children = 2 ** int(optimiser.get("rlnAdaptiveOversampleOrder", 1))
     row: dict[str, Any] = {
-        "iteration": int(optimiser["rlnCurrentIteration"]),
+        "iteration": int(optimiser.get("rlnCurrentIteration", -1)),
         "resolution": float(model["rlnCurrentResolution"]),
         "fsc_resolution": _fsc_resolution(fsc, float(model["rlnPixelSize"])),
         "pixel_size": float(model["rlnPixelSize"]),
         "current_size": int(model["rlnCurrentImageSize"]),
-        "accuracy_angles": float(optimiser["rlnOverallAccuracyRotations"]),
-        "accuracy_offsets": float(optimiser["rlnOverallAccuracyTranslationsAngst"]),
-        "changes_angles": float(optimiser["rlnChangesOptimalOrientations"]),
-        "changes_offsets": float(optimiser["rlnChangesOptimalOffsets"]),
+        "accuracy_angles": float(optimiser.get("rlnOverallAccuracyRotations", _UNKNOWN)),
+        "accuracy_offsets": float(optimiser.get("rlnOverallAccuracyTranslationsAngst", _UNKNOWN)),
+        "changes_angles": float(optimiser.get("rlnChangesOptimalOrientations", _UNKNOWN)),
+        "changes_offsets": float(optimiser.get("rlnChangesOptimalOffsets", _UNKNOWN)),
         "angular_step": 360 / (6 * 2 ** int(sampling["rlnHealpixOrder"]) * children),
         "offset_step": float(sampling["rlnOffsetStep"]) / children,
         "offset_range": float(sampling["rlnOffsetRange"]),

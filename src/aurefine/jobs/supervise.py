@@ -1,7 +1,8 @@
 """The process that watches over one job: ``python -m aurefine.jobs.supervise PROJECT JOB WORDS``.
 
 It starts the command, passes SIGTERM on to it, marks the job if the command could not do so itself,
-writes the report, brings the pipeline file up to date, and starts jobs that waited for this one.
+brings the pipeline file up to date, starts jobs that waited for this one, and writes the report
+(unless AUREFINE_REPORT is 0).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aurefine.errors import AurefineError
+from aurefine.jobs.schedule import ensure_scheduler
 from aurefine.project import open_project
 from aurefine.project.refresh import refresh
 from aurefine.project.status import ABORT_WISH, marked_status, write_run_record
@@ -24,6 +26,7 @@ __all__ = ["supervise"]
 
 _GRACE = 30.0  # seconds that a job has to end after SIGTERM
 _POLL = 0.1
+_SWITCH = "AUREFINE_REPORT"  # in the environment; 0: no report at the end
 
 
 def supervise(project: Path, name: str, words: Sequence[str]) -> int:
@@ -65,8 +68,10 @@ def supervise(project: Path, name: str, words: Sequence[str]) -> int:
             child.send_signal(signal.SIGTERM)
         code = _wait(child, stop_at)
     _mark(folder, code)
-    with contextlib.suppress(AurefineError):
+    try:
         _finish(project, name)
+    except AurefineError as error:
+        sys.stderr.write(f" WARNING: {error}\n")
     return code
 
 
@@ -102,6 +107,11 @@ def _mark(folder: Path, code: int) -> None:
 def _finish(project: Path, name: str) -> None:
     opened = open_project(project)
     refresh(opened)
+    ensure_scheduler(opened)
+    if os.environ.get(_SWITCH, "1") != "0":
+        from aurefine.jobs.job_report import write_report  # figures: slow to import
+
+        write_report(opened, name)
 
 
 if __name__ == "__main__":
