@@ -27,29 +27,24 @@ _IMPOSSIBLE = np.float32(2.0**62)
 _LARGEST = np.float32(2.0**30)  # integers that the fast addition takes
 
 _INT = ir.IntType(32)
-_INT4 = ir.VectorType(_INT, 4)
+_INT64 = ir.IntType(64)
 _INT8 = ir.VectorType(_INT, 8)
 _FLOAT = ir.FloatType()
 _FLOAT4 = ir.VectorType(_FLOAT, 4)
 _FLOAT8 = ir.VectorType(_FLOAT, 8)
 
 
-def _lanes(indices):
-    return ir.Constant(ir.VectorType(_INT, len(indices)), indices)
-
-
 @intrinsic
-def _add_rows(typing, words, place, step, values, first, left, right, near, far):
-    """Add a sample to the four voxels of two neighbouring rows of x, unless a sum would wrap.
+def _add_sample(typing, words, place, step_y, step_z, values, weights, j):
+    """Add sample `j` to the eight voxels around it, unless a sum would wrap.
 
     The words of two neighbours in x are six in a row; the vectors have eight lanes, of which
-    the last two add zero.  ``values[first:first + 4]`` are real part, imaginary part, weight and
-    zero; `left` and `right` weight the neighbours in x, `near` and `far` the rows at `place` and
-    at ``place + step``.  Returns 0, or 1 if nothing was added because a sum would wrap.
+    the last two add zero.  ``values[4 * j:4 * j + 4]`` are real part, imaginary part, weight and
+    zero; `weights` has six rows of `_BLOCK` columns: those of the two neighbours in x, then those
+    of the four rows of voxels.  Returns 0, or 1 if nothing was added because a sum would wrap.
     """
-    real = types.float32
     signature = types.int32(
-        words, types.int64, types.int64, values, types.int64, real, real, real, real
+        words, types.int64, types.int64, types.int64, values, weights, types.int64
     )
 
     def codegen(context, builder, signature, args):
@@ -57,25 +52,32 @@ def _add_rows(typing, words, place, step, values, first, left, right, near, far)
             data = context.make_array(signature.args[array])(context, builder, args[array]).data
             return builder.bitcast(builder.gep(data, [index]), kind.as_pointer())
 
-        def shuffled(scalars, indices):
-            vector = ir.Constant(_FLOAT4, ir.Undefined)
-            for lane, scalar in enumerate(scalars):
-                vector = builder.insert_element(vector, scalar, ir.Constant(_INT, lane))
-            return builder.shuffle_vector(vector, vector, _lanes(indices))
+        def lanes(first, second, indices):
+            mask = ir.Constant(ir.VectorType(_INT, len(indices)), indices)
+            return builder.shuffle_vector(first, second, mask)
 
-        _, place, step, _, first, left, right, near, far = args
-        value = builder.load(address(3, first, _FLOAT4), align=16)
-        value = builder.shuffle_vector(value, value, _lanes([0, 1, 2, 0, 1, 2, 3, 3]))
-        value = builder.fmul(value, shuffled([left, right], [0, 0, 0, 1, 1, 1, 1, 1]))
+        def weight(row):
+            index = builder.add(j, ir.Constant(_INT64, _BLOCK * row))
+            nothing = ir.Constant(_FLOAT4, ir.Undefined)
+            scalar = builder.load(address(5, index, _FLOAT))
+            return builder.insert_element(nothing, scalar, ir.Constant(_INT, 0))
+
+        _, place, step_y, step_z, _, _, j = args
+        value = builder.load(address(4, builder.shl(j, ir.Constant(_INT64, 2)), _FLOAT4), align=16)
+        value = lanes(value, value, [0, 1, 2, 0, 1, 2, 3, 3])
+        value = builder.fmul(value, lanes(weight(0), weight(1), [0, 0, 0, 4, 4, 4, 4, 4]))
         rint = builder.module.declare_intrinsic(
             "llvm.rint.v8f32", (), ir.FunctionType(_FLOAT8, [_FLOAT8])
         )
+        upper = builder.add(place, step_z)
+        rows = place, builder.add(place, step_y), upper, builder.add(upper, step_y)
         sums = []
         wraps = ir.Constant(_INT8, [0] * 8)
-        for weight, index in ((near, place), (far, builder.add(place, step))):
-            product = builder.fmul(value, shuffled([weight], [0] * 8))
+        for k, row in enumerate(rows):
+            factor = weight(2 + k)
+            product = builder.fmul(value, lanes(factor, factor, [0] * 8))
             term = builder.fptosi(builder.call(rint, [product]), _INT8)
-            target = address(0, index, _INT8)
+            target = address(0, row, _INT8)
             old = builder.load(target, align=4)
             new = builder.add(old, term)
             wrap = builder.and_(builder.xor(old, new), builder.xor(term, new))
@@ -83,30 +85,13 @@ def _add_rows(typing, words, place, step, values, first, left, right, near, far)
             sums.append((new, target))
         negative = builder.icmp_signed("<", wraps, ir.Constant(_INT8, [0] * 8))
         byte = ir.IntType(8)
-        any_wrap = builder.icmp_unsigned(
-            "!=", builder.bitcast(negative, byte), ir.Constant(byte, 0)
-        )
-        with builder.if_then(builder.not_(any_wrap), likely=True):
+        wrapped = builder.icmp_unsigned("!=", builder.bitcast(negative, byte), byte(0))
+        with builder.if_then(builder.not_(wrapped), likely=True):
             for new, target in sums:
                 builder.store(new, target, align=4)
-        return builder.zext(any_wrap, _INT)
+        return builder.zext(wrapped, _INT)
 
     return signature, codegen
-
-
-@njit(nogil=True, cache=True)
-def _append(index, carry, n, new_index, new_carry):
-    """Append one carry to vectors of which `n` entries are used."""
-    if n == index.size:
-        longer = np.empty(2 * n, np.int64)
-        longer[:n] = index
-        index = longer
-        wider = np.empty(2 * n, np.int64)
-        wider[:n] = carry
-        carry = wider
-    index[n] = new_index
-    carry[n] = new_carry
-    return index, carry
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -118,43 +103,46 @@ def _zone(limits, radius2):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _add_plane(words, edge, place, wz, fx, fy, re, im, we, scales, index, carry, n):
-    """Add a sample to the four voxels around it in one plane, each with its own scale.
+def _add_carefully(words, edge, place, weights, j, value, scales, planes, index, carry):
+    """Add a sample to the voxels around it in some planes, each with its own scale.
 
-    Weights and scaled values are those of the fast path, multiplied in the same order.
+    Weights and values are multiplied in the order of `_add_sample`.  Carries are written to the
+    front of `index` and `carry`, which take 24; returns their number.
     """
     limits, data_scale, weight_scale = scales
     n_x = (edge + 1) // 2
     centre = edge // 2
     voxel = place // 3
-    z = voxel // (n_x * edge) - centre
+    z0 = voxel // (n_x * edge)
     y0 = (voxel // n_x) % edge - centre
     x0 = voxel % n_x
-    for dy in range(2):
-        wy = (fy if dy else np.float32(1.0) - fy) * wz
+    n = 0
+    for row in range(4):
+        dz = row // 2
+        dy = row % 2
+        if z0 + dz < planes[0] or z0 + dz >= planes[1]:
+            continue
         for dx in range(2):
-            wx = fx if dx else np.float32(1.0) - fx
-            if wx * wy == 0:
+            if weights[dx, j] * weights[2 + row, j] == 0:
                 continue
             x = x0 + dx
             y = y0 + dy
+            z = z0 + dz - centre
             zone = _zone(limits, float(x * x + y * y + z * z))
-            k = place + 3 * (n_x * dy + dx)
+            k = place + 3 * (n_x * (edge * dz + dy) + dx)
             for c in range(3):
-                if c == 2:
-                    value = we * weight_scale[zone]
-                else:
-                    value = (im if c else re) * data_scale[zone]
-                value = np.rint(value * wx * wy)
-                if not abs(value) < _IMPOSSIBLE:
+                scale = weight_scale[zone] if c == 2 else data_scale[zone]
+                term = np.rint(value[c] * scale * weights[dx, j] * weights[2 + row, j])
+                if not abs(term) < _IMPOSSIBLE:
                     raise OverflowError("a back-projected image is not finite or far too large")
-                total = np.int64(words[k + c]) + np.int64(value)
+                total = np.int64(words[k + c]) + np.int64(term)
                 low = np.int32(total)
                 words[k + c] = low
                 if low != total:
-                    index, carry = _append(index, carry, n, k + c, (total - low) >> 32)
+                    index[n] = k + c
+                    carry[n] = (total - low) >> 32
                     n += 1
-    return index, carry, n
+    return n
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -196,27 +184,34 @@ def insert_slices(volume, scales, rotations, pixel_x, pixel_y, slices, first_pla
     step_y = 3 * n_x
     step_z = 3 * n_x * edge
     offset = np.float32(edge // 2)
+    planes = (first_plane, last_plane)
     place = np.empty(_BLOCK, np.int64)
     plane = np.empty(_BLOCK, np.int32)
-    frac_x = np.empty(_BLOCK, np.float32)
-    frac_y = np.empty(_BLOCK, np.float32)
-    frac_z = np.empty(_BLOCK, np.float32)
     sign = np.empty(_BLOCK, np.float32)
     scale_d = np.empty(_BLOCK, np.float32)
     scale_w = np.empty(_BLOCK, np.float32)
-    is_plain = np.empty(_BLOCK, np.bool_)
+    is_inside = np.empty(_BLOCK, np.bool_)  # of one zone
+    is_fast = np.empty(_BLOCK, np.bool_)
+    left = np.empty(_BLOCK, np.int64)  # samples that need care
     values = np.zeros(4 * _BLOCK, np.float32)
-    index = np.empty(16, np.int64)
-    carry = np.empty(16, np.int64)
+    weights = np.empty((6, _BLOCK), np.float32)
+    near_x = weights[0]
+    far_x = weights[1]
+    w00 = weights[2]
+    w01 = weights[3]
+    w10 = weights[4]
+    w11 = weights[5]
+    index = np.empty(64, np.int64)
+    carry = np.empty(64, np.int64)
     n_carries = 0
     for start in range(0, n_pixels, _BLOCK):
         n = min(_BLOCK, n_pixels - start)
         block_x = pixel_x[start : start + n]
         block_y = pixel_y[start : start + n]
-        for j in range(n):  # samples near the border of two zones go voxel by voxel
+        for j in range(n):
             r = math.hypot(block_x[j], block_y[j])
             zone = _zone(limits, max(r - _REACH, 0.0) ** 2)
-            is_plain[j] = zone == _zone(limits, (r + _REACH) ** 2)
+            is_inside[j] = zone == _zone(limits, (r + _REACH) ** 2)
             scale_d[j] = data_scale[zone]
             scale_w[j] = weight_scale[zone]
         for i in range(rotations.shape[0]):
@@ -242,52 +237,55 @@ def insert_slices(volume, scales, rotations, pixel_x, pixel_y, slices, first_pla
                 ix = np.int32(x)
                 iy = np.int32(y)
                 iz = np.int32(z)
-                frac_x[j] = x - np.float32(ix)
-                frac_y[j] = y - np.float32(iy)
-                frac_z[j] = z - np.float32(iz)
+                fx = x - np.float32(ix)
+                fy = y - np.float32(iy)
+                fz = z - np.float32(iz)
+                gy = np.float32(1.0) - fy
+                gz = np.float32(1.0) - fz
+                near_x[j] = np.float32(1.0) - fx
+                far_x[j] = fx
+                w00[j] = gy * gz
+                w01[j] = fy * gz
+                w10[j] = gy * fz
+                w11[j] = fy * fz
                 sign[j] = s
-                values[4 * j] = real[j] * scale_d[j]
-                values[4 * j + 1] = imag[j] * s * scale_d[j]
-                values[4 * j + 2] = weight[j] * scale_w[j]
+                re = real[j] * scale_d[j]
+                im = imag[j] * s * scale_d[j]
+                we = weight[j] * scale_w[j]
+                values[4 * j] = re
+                values[4 * j + 1] = im
+                values[4 * j + 2] = we
+                is_fast[j] = (abs(re) < _LARGEST) & (abs(im) < _LARGEST) & (abs(we) < _LARGEST)
                 plane[j] = iz
                 place[j] = np.int64(iz) * step_z + np.int64(iy) * step_y + 3 * np.int64(ix)
+            n_left = 0
             for j in range(n):
-                k = place[j]
-                fx = frac_x[j]
-                fy = frac_y[j]
-                fz = frac_z[j]
-                gx = np.float32(1.0) - fx
-                gy = np.float32(1.0) - fy
-                is_fast = is_plain[j] and (
-                    abs(values[4 * j]) < _LARGEST
-                    and abs(values[4 * j + 1]) < _LARGEST
-                    and abs(values[4 * j + 2]) < _LARGEST
+                z0 = plane[j]
+                if z0 + 1 < first_plane or z0 >= last_plane:
+                    continue
+                is_whole = z0 >= first_plane and z0 + 1 < last_plane
+                if not (is_whole and is_inside[j] and is_fast[j]) or _add_sample(
+                    words, place[j], step_y, step_z, values, weights, j
+                ):
+                    left[n_left] = j
+                    n_left += 1
+            for q in range(n_left):
+                j = left[q]
+                if n_carries + 24 > index.size:
+                    index = np.concatenate((index, np.empty_like(index)))
+                    carry = np.concatenate((carry, np.empty_like(carry)))
+                n_carries += _add_carefully(
+                    words,
+                    edge,
+                    place[j],
+                    weights,
+                    j,
+                    (real[j], imag[j] * sign[j], weight[j]),
+                    scales,
+                    planes,
+                    index[n_carries:],
+                    carry[n_carries:],
                 )
-                for dz in range(2):
-                    z0 = plane[j] + dz
-                    if z0 < first_plane or z0 >= last_plane:
-                        continue
-                    wz = fz if dz else np.float32(1.0) - fz
-                    k = place[j] + dz * step_z
-                    if is_fast and not _add_rows(
-                        words, k, step_y, values, 4 * j, gx, fx, gy * wz, fy * wz
-                    ):
-                        continue
-                    index, carry, n_carries = _add_plane(
-                        words,
-                        edge,
-                        k,
-                        wz,
-                        fx,
-                        fy,
-                        real[j],
-                        imag[j] * sign[j],
-                        weight[j],
-                        scales,
-                        index,
-                        carry,
-                        n_carries,
-                    )
     return index[:n_carries].copy(), carry[:n_carries].copy()
 
 

@@ -10,11 +10,66 @@ float32 rows of length 2 n_pixels, so that scores are plain dot products.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
 
 __all__ = ["extract_slices"]
 
 _BLOCK = 512
+
+_INT = ir.IntType(32)
+_INT64 = ir.IntType(64)
+_FLOAT = ir.FloatType()
+_FLOAT2 = ir.VectorType(_FLOAT, 2)
+_FLOAT4 = ir.VectorType(_FLOAT, 4)
+_FAST = ("fast",)
+
+
+@intrinsic
+def _interpolate(typing, volume, place, step_y, step_z, weights, j, out):
+    """Write the weighted sum of the eight voxels around sample `j` to ``out[2 * j:2 * j + 2]``.
+
+    Two neighbours in x are four numbers in a row, and one vector.  `weights` has six rows of
+    `_BLOCK` columns: those of the four rows of voxels, then those of the two neighbours.
+    """
+    signature = types.void(
+        volume, types.uint32, types.uint32, types.uint32, weights, types.int64, out
+    )
+
+    def codegen(context, builder, signature, args):
+        def address(array, index):
+            data = context.make_array(signature.args[array])(context, builder, args[array]).data
+            return builder.gep(data, [index])
+
+        def lanes(first, second, indices):
+            mask = ir.Constant(ir.VectorType(_INT, len(indices)), indices)
+            return builder.shuffle_vector(first, second, mask)
+
+        def weight(row):
+            index = builder.add(j, ir.Constant(_INT64, _BLOCK * row))
+            nothing = ir.Constant(_FLOAT4, ir.Undefined)
+            scalar = builder.load(address(4, index))
+            return builder.insert_element(nothing, scalar, ir.Constant(_INT, 0))
+
+        _, place, step_y, step_z, _, j, _ = args
+        upper = builder.add(place, step_z)
+        rows = place, builder.add(place, step_y), upper, builder.add(upper, step_y)
+        total = None
+        for k, row in enumerate(rows):
+            pointer = address(0, builder.zext(row, _INT64))
+            voxels = builder.load(builder.bitcast(pointer, _FLOAT4.as_pointer()), align=8)
+            factor = weight(k)
+            term = builder.fmul(voxels, lanes(factor, factor, [0, 0, 0, 0]), flags=_FAST)
+            total = term if total is None else builder.fadd(total, term, flags=_FAST)
+        total = builder.fmul(total, lanes(weight(4), weight(5), [0, 0, 4, 4]), flags=_FAST)
+        left, right = lanes(total, total, [0, 1]), lanes(total, total, [2, 3])
+        pointer = address(6, builder.mul(j, ir.Constant(_INT64, 2)))
+        target = builder.bitcast(pointer, _FLOAT2.as_pointer())
+        builder.store(builder.fadd(left, right), target, align=8)
+        return context.get_dummy_value()
+
+    return signature, codegen
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
@@ -37,10 +92,15 @@ def extract_slices(volume, rotations, pixel_x, pixel_y, out):
     centre = edge // 2
     n_pixels = pixel_x.size
     index = np.empty(_BLOCK, np.uint32)
-    frac_x = np.empty(_BLOCK, np.float32)
-    frac_y = np.empty(_BLOCK, np.float32)
-    frac_z = np.empty(_BLOCK, np.float32)
     sign = np.empty(_BLOCK, np.float32)
+    found = np.empty(2 * _BLOCK, np.float32)
+    weights = np.empty((6, _BLOCK), np.float32)
+    w00 = weights[0]
+    w01 = weights[1]
+    w10 = weights[2]
+    w11 = weights[3]
+    left = weights[4]
+    right = weights[5]
     step_y = np.uint32(2 * n_x)
     step_z = np.uint32(2 * n_x * edge)
     offset = np.float32(centre)
@@ -70,48 +130,25 @@ def extract_slices(volume, rotations, pixel_x, pixel_y, out):
                 ix = np.int32(x)
                 iy = np.int32(y)
                 iz = np.int32(z)
-                frac_x[j] = x - np.float32(ix)
-                frac_y[j] = y - np.float32(iy)
-                frac_z[j] = z - np.float32(iz)
+                fx = x - np.float32(ix)
+                fy = y - np.float32(iy)
+                fz = z - np.float32(iz)
+                gy = np.float32(1.0) - fy
+                gz = np.float32(1.0) - fz
+                w00[j] = gy * gz
+                w01[j] = fy * gz
+                w10[j] = gy * fz
+                w11[j] = fy * fz
+                left[j] = np.float32(1.0) - fx
+                right[j] = fx
                 sign[j] = s
                 index[j] = (
                     np.uint32(iz) * step_z + np.uint32(iy) * step_y + np.uint32(2) * np.uint32(ix)
                 )
+            for j in range(n):
+                _interpolate(flat, index[j], step_y, step_z, weights, j, found)
             row_re = row[start : start + n]
             row_im = row[n_pixels + start : n_pixels + start + n]
             for j in range(n):
-                k = index[j]
-                fx = frac_x[j]
-                fy = frac_y[j]
-                fz = frac_z[j]
-                k01 = k + step_y
-                k10 = k + step_z
-                k11 = k10 + step_y
-                gx = np.float32(1.0) - fx
-                gy = np.float32(1.0) - fy
-                gz = np.float32(1.0) - fz
-                w00 = gy * gz
-                w01 = fy * gz
-                w10 = gy * fz
-                w11 = fy * fz
-                re0 = w00 * flat[k] + w01 * flat[k01] + w10 * flat[k10] + w11 * flat[k11]
-                im0 = (
-                    w00 * flat[k + 1]
-                    + w01 * flat[k01 + 1]
-                    + w10 * flat[k10 + 1]
-                    + w11 * flat[k11 + 1]
-                )
-                re1 = (
-                    w00 * flat[k + 2]
-                    + w01 * flat[k01 + 2]
-                    + w10 * flat[k10 + 2]
-                    + w11 * flat[k11 + 2]
-                )
-                im1 = (
-                    w00 * flat[k + 3]
-                    + w01 * flat[k01 + 3]
-                    + w10 * flat[k10 + 3]
-                    + w11 * flat[k11 + 3]
-                )
-                row_re[j] = gx * re0 + fx * re1
-                row_im[j] = sign[j] * (gx * im0 + fx * im1)
+                row_re[j] = found[2 * j]
+                row_im[j] = sign[j] * found[2 * j + 1]

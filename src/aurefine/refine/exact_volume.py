@@ -1,7 +1,7 @@
 """Sums of back-projected images that do not depend on the order of additions (spec 4.1).
 
 They are 32-bit integers with a scale for each zone of shells, made so that an ordinary weight
-fills 26 to 28 of the bits and data at most 30, which makes rounding about as fine as that of
+fills 25 to 28 of the bits and data at most 30, which makes rounding about as fine as that of
 float32.  Sums that leave the range, in directions with many views or at strong features, are
 kept exactly by carries (see `aurefine.kernels.fixed_point`), so that no sum is ever wrong.
 
@@ -44,7 +44,7 @@ Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 _USUAL_BITS = np.array([30, 28])  # of ordinary sums of data and weights
-_SPREAD_BITS = 2  # by which the sums of one zone may differ
+_SPREAD_BITS = 3  # by which the sums of one zone may differ
 _CTF_PARTICLES = 64
 _NO_DATA = -200.0  # logarithm that stands for nothing
 
