@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
@@ -130,7 +131,8 @@ class Page:
         self.tab = tab
         self.server = server
         self.problems: list[str] = []
-        tab.set_default_timeout(20_000)
+        self.artefacts = ARTEFACTS
+        tab.set_default_timeout(60_000)
         tab.on("pageerror", lambda error: self.problems.append(str(error)))
         tab.on("console", self._note)
 
@@ -207,6 +209,16 @@ class Page:
         button.click()  # which waits until it is enabled
         self.tab.wait_for_selector(".job-page")
         return str(self.tab.locator(".page-head .path").inner_text())
+
+    def write_report(self) -> str:
+        """Press Report; return the path of the file once its tab has opened."""
+        with self.tab.context.expect_page() as opened:
+            self.tab.get_by_role("button", name="Report", exact=True).click()
+        opened.value.wait_for_url("**/api/files/show?**")
+        opened.value.screenshot(path=str(ARTEFACTS / "workflow_report.png"))
+        path = str(parse_qs(urlsplit(opened.value.url).query)["path"][0])
+        opened.value.close()
+        return path
 
     def wait_for_state(self, state: str, seconds: float) -> None:
         """Wait until the page itself shows that the job has got there."""

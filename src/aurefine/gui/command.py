@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import sys
 import threading
@@ -38,13 +39,14 @@ def run(argv: Sequence[str]) -> int:
 
     folder = Path(values["project"]).resolve()
     _check_project(folder)
-    serve(
-        folder,
-        host=values["host"],
-        port=values["port"],
-        allow_network=values["allow_network"],
-        on_link=_open_browser if values["open_browser"] else None,
-    )
+    with contextlib.suppress(KeyboardInterrupt):  # the usual end
+        serve(
+            folder,
+            host=values["host"],
+            port=values["port"],
+            allow_network=values["allow_network"],
+            on_link=_open_browser if values["open_browser"] else None,
+        )
     return 0
 
 

@@ -16,6 +16,7 @@ from aurefine.jobs.actions import (
     continue_job,
     create_job,
     job_settings,
+    mark_job,
     missing_inputs,
     run_job,
     set_alias,
@@ -25,7 +26,7 @@ from aurefine.jobs.job_checks import check_form, complete
 from aurefine.jobs.job_command import build_command
 from aurefine.jobs.job_entry import last_optimiser
 from aurefine.jobs.job_types import JOB_TYPES, JobType, find_job_type, job_type_of
-from aurefine.project import Job
+from aurefine.project import Job, Status
 from aurefine.project.refresh import refresh
 from aurefine.project.trash import delete_jobs
 
@@ -131,6 +132,10 @@ def job_routes(space: Workspace) -> list[Route]:
     def abort(question: Question) -> Answer:
         return {"job": abort_job(project, question.text("job")).name}
 
+    def mark(question: Question) -> Answer:
+        status: Status = "Succeeded" if question.text("status") == "Succeeded" else "Failed"
+        return {"job": mark_job(project, question.text("job"), status).name}
+
     def alias(question: Question) -> Answer:
         return {"job": set_alias(project, question.text("job"), question.text("alias")).name}
 
@@ -165,6 +170,7 @@ def job_routes(space: Workspace) -> list[Route]:
         post("/api/job/run", run),
         post("/api/job/abort", abort),
         post("/api/job/alias", alias),
+        post("/api/job/mark", mark),
         post("/api/job/delete", delete),
     ]
 
@@ -239,8 +245,7 @@ def _actions(job: Job, job_type: JobType | None) -> list[str]:
             found.append("continue")
     elif job.status == "Running":
         found.append("abort")
-    if job.status != "Running":
-        found.append("delete")
+    found.append("mark" if job.status == "Running" else "delete")
     return found
 
 

@@ -1,6 +1,6 @@
 // One job: state, actions, live view or results, files, log, settings.
 
-import { h, clear, button, moment, duration, icon, failure, busy, empty, toast, confirmDialog, number } from "./dom.js";
+import { h, clear, button, moment, duration, icon, failure, busy, empty, toast, confirmDialog, dialog, number } from "./dom.js";
 import { address, get, post, news } from "./api.js";
 import { refinementView, card } from "./refinement.js";
 import { resultsView } from "./results.js";
@@ -28,20 +28,25 @@ export function jobView(job, types, start, actions) {
   const type = types.find((other) => other.label === job.base_type);
   const names = { overview: job.kind === "Refine3D" ? "Refinement" : "Results", files: "Files", log: "Log", settings: "Settings" };
 
-  function showHead() {
-    const can = (name) => job.actions.includes(name);
-    const times = [];
+  function spent() {
+    const times = [""];
     if (job.started) times.push(`started ${moment(job.started)}`);
     if (job.finished && job.started) times.push(`took ${duration(job.finished - job.started)}`);
     else if (job.status === "Running" && job.started) times.push(`for ${duration(Date.now() / 1000 - job.started)}`);
+    return times.join(" · ");
+  }
+
+  function showHead() {
+    const can = (name) => job.actions.includes(name);
     clear(head,
       h("div", { class: "grow" },
         h("p", { class: "eyebrow" }, job.type_title),
         h("h1", {}, jobTitle(job), stateBadge(job.status)),
-        h("p", { class: "muted" }, h("span", { class: "path" }, job.name), times.length ? ` · ${times.join(" · ")}` : "")),
+        h("p", { class: "muted" }, h("span", { class: "path" }, job.name), h("span", { class: "times" }, spent()))),
       h("div", { class: "bar actions wrap" },
         can("run") && button("Run", { icon: "play", kind: "primary", onclick: () => act("/api/job/run", {}, "Started.") }),
         can("abort") && button("Abort", { icon: "stop", kind: "danger", onclick: abort }),
+        can("mark") && button("Mark", { icon: "check", title: "Say how a job has ended whose process is gone", onclick: mark }),
         can("continue") && button("Continue", { icon: "play", onclick: () => actions.continueJob(job) }),
         can("clone") && button("Clone", { icon: "copy", title: "A new job with the same settings", onclick: () => actions.clone(job) }),
         can("alias") && button("Alias", { icon: "tag", onclick: alias }),
@@ -64,6 +69,13 @@ export function jobView(job, types, start, actions) {
 
   async function abort() {
     if (await confirmDialog("Abort this job?", `${job.name} stops at the next particle or micrograph. A refinement can be continued later.`, "Abort")) await act("/api/job/abort", {}, "The job has been asked to stop.");
+  }
+  async function mark() {
+    const status = await dialog("Mark this job", (body, foot, close) => {
+      body.append(h("p", {}, `${job.name} counts as running. If its process is gone, for instance after a crash of its computer, say how it has ended. A refinement marked as finished keeps the files of its last iteration as results.`));
+      foot.append(button("Cancel", { onclick: () => close() }), button("Failed", { onclick: () => close("Failed") }), button("Finished", { kind: "primary", onclick: () => close("Succeeded") }));
+    });
+    if (status) await act("/api/job/mark", { status }, "Marked.");
   }
   async function alias() {
     const name = await askText("Alias", "Name of the job; empty removes the alias", job.alias, "Set alias");
@@ -107,7 +119,8 @@ export function jobView(job, types, start, actions) {
     if (shown?.update) shown.update(job);
     if (wasRunning !== job.status && !shown?.update) showPanel();
   };
-  root.release = () => shown?.release?.();
+  const clock = setInterval(() => { const text = head.querySelector(".times"); if (text) text.textContent = spent(); }, 1000);
+  root.release = () => { clearInterval(clock); shown?.release?.(); };
   root.jobName = job.name;
   return root;
 }

@@ -69,7 +69,7 @@ export function refinementView(job) {
       offsets: linePlot({ series: [], xLabel: "", yLabel: "" }), pmax: linePlot({ series: [], xLabel: "", yLabel: "" }),
       fsc: linePlot({ series: [], xLabel: "", yLabel: "", fill: true }),
       mollweide: mollweide(), sphere: sphere(), scale: h("div", {}), orientationNote: h("p", { class: "muted" }),
-      log: logView(job.name, { height: 260 }), chosen: null,
+      log: logView(job.name, { height: 260 }), chosen: null, wish: null,
     };
     const p = parts;
     p.curves = h("div", { class: "grid curves" },
@@ -108,8 +108,8 @@ export function refinementView(job) {
     const p = parts;
     const kinds = { map: "Final map", half1: "Half 1", half2: "Half 2" };
     const present = Object.keys(kinds).filter((kind) => data.files[kind]);
-    if (!present.includes(p.chosen)) p.chosen = present[0] || null;
-    clear(p.chooser, present.map((kind) => h("button", { type: "button", role: "tab", "aria-selected": kind === p.chosen, onclick: () => { p.chosen = kind; showMaps(data); } }, kinds[kind])));
+    p.chosen = present.includes(p.wish) ? p.wish : present[0] || null;
+    clear(p.chooser, present.map((kind) => h("button", { type: "button", role: "tab", "aria-selected": kind === p.chosen, onclick: () => { p.wish = kind; showMaps(data); } }, kinds[kind])));
     if (p.chosen) {
       p.surface.show(path(data.files[p.chosen]));
       p.slices.show(path(data.files[p.chosen]));

@@ -106,17 +106,27 @@ export function surfaceView(options = {}) {
   const state = { turn: [0.13, 0.3, 0.04, 0.944], zoom: 1, path: null, request: 0, facts: null, threshold: null };
   let engine = null;
   let frame = 0;
+  let rest = 0;
+  let isMoving = false;
 
-  function redraw(tellOthers = true) {
+  // While something moves the picture is coarser; the full one follows when it rests.
+  function redraw(tellOthers = true, moves = true) {
     cancelAnimationFrame(frame);
+    clearTimeout(rest);
+    isMoving = moves;
     frame = requestAnimationFrame(draw);
+    if (moves) rest = setTimeout(() => redraw(false, false), 180);
     if (tellOthers) for (const other of options.linked || []) if (other !== root) other.follow(state);
   }
 
   async function start() {
     const THREE = await library();
     const renderer = new THREE.WebGLRenderer({ canvas, antialias: false, alpha: true, powerPreference: "high-performance" });
-    renderer.setPixelRatio(Math.min(window.devicePixelRatio || 1, 1.5));
+    const context = renderer.getContext();
+    const card = context.getExtension("WEBGL_debug_renderer_info");
+    const name = card ? String(context.getParameter(card.UNMASKED_RENDERER_WEBGL)) : "";
+    // without a graphics card each picture takes the processor's time
+    const ratio = /swiftshader|llvmpipe|software/i.test(name) ? 0.7 : Math.min(window.devicePixelRatio || 1, 1.5);
     const scene = new THREE.Scene();
     const camera = new THREE.OrthographicCamera(-1, 1, 1, -1, -4, 4);
     camera.position.z = 2;
@@ -131,7 +141,7 @@ export function surfaceView(options = {}) {
     });
     const box = new THREE.Mesh(new THREE.BoxGeometry(1, 1, 1), material);
     scene.add(box);
-    engine = { THREE, renderer, scene, camera, material, box, texture: null };
+    engine = { THREE, renderer, scene, camera, material, box, ratio, texture: null };
   }
 
   function draw() {
@@ -140,6 +150,7 @@ export function surfaceView(options = {}) {
     const width = stage.clientWidth;
     const height = stage.clientHeight;
     if (width < 2 || height < 2) return;
+    renderer.setPixelRatio(isMoving ? 0.5 * engine.ratio : engine.ratio);
     renderer.setSize(width, height, false);
     const span = 0.62 / state.zoom;
     const ratio = width / height;
@@ -219,7 +230,7 @@ export function surfaceView(options = {}) {
     else return;
     event.preventDefault();
   });
-  new ResizeObserver(() => redraw(false)).observe(stage);
+  new ResizeObserver(() => redraw(false, false)).observe(stage);
 
   root.follow = (other) => { state.turn = [...other.turn]; state.zoom = other.zoom; redraw(false); };
   root.redraw = () => redraw(false);
@@ -261,6 +272,7 @@ export function surfaceView(options = {}) {
       state.facts = facts;
       histogram.replaceChildren(bar(facts.histogram, { label: "Histogram of the voxel values" }));
       setThreshold(kept ? facts.mean + state.sigmas * facts.deviation : facts.threshold);
+      redraw(false, false);
     } catch (error) {
       if (request === state.request) stage.append(failure(error));
     } finally {
