@@ -350,3 +350,38 @@ def test_running_job_without_a_process_can_be_marked(browser, refinement):
     assert "mark" in browser.get("/api/jobs")["jobs"][0]["actions"]
     browser.post("/api/job/mark", job="Refine3D/job001/", status="Failed")
     assert browser.get("/api/jobs")["jobs"][0]["status"] == "Failed"
+
+
+def test_job_without_settings_still_shows_its_files(browser, refinement):
+    found = browser.get("/api/job/settings", job="1")
+    assert found["values"] == {}
+    assert "job.star" in found["problem"]
+
+
+def test_continued_form_starts_from_the_newest_iteration(browser, project):
+    values = {"fn_img": "data/p.star", "fn_ref": "data/map.mrc", "sym_name": "D2"}
+    name = browser.post("/api/jobs", type="refine3d", values=values)["job"]
+    for iteration in (1, 2):
+        write_iteration(project / name, iteration)
+    form = browser.get("/api/form", **{"type": "refine3d", "from": name, "continue": "1"})
+    assert form["values"]["fn_cont"] == f"{name}run_it002_optimiser.star"
+    answer = browser.post(
+        "/api/check",
+        **{"type": "refine3d", "values": form["values"], "job": name, "continue": True},
+    )
+    assert f"--continue {name}run_it002_optimiser.star --o {name}run" in answer["command"]
+    assert "--sym" not in answer["command"]
+
+
+def test_server_ends_at_once_with_a_browser_open(project, serve):
+    import urllib.request
+
+    server = serve(project)
+    link = server.link()
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    opener.open(link).read()
+    with opener.open(link.split("/?")[0] + "/api/events", timeout=30) as stream:
+        next_event(stream)
+        server.stop()
+    assert server.process.returncode == 0
+    assert "rror" not in server.log.read_text()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -30,7 +30,12 @@ _STATIC = Path(__file__).parent / "static"
 
 
 def build_app(
-    project: Path, access: Access, *, hosts: frozenset[str] = frozenset(), cookie: str = "aurefine"
+    project: Path,
+    access: Access,
+    *,
+    hosts: frozenset[str] = frozenset(),
+    cookie: str = "aurefine",
+    is_closing: Callable[[], bool] = lambda: False,
 ) -> ASGIApp:
     """Return the application of one project.
 
@@ -43,8 +48,10 @@ def build_app(
         Names of this server beside localhost.
     cookie : str
         Name of the session cookie.
+    is_closing : callable
+        Whether the server wants to end.
     """
-    space = Workspace(Folder(project), open_project(project))
+    space = Workspace(Folder(project), open_project(project), is_closing)
 
     def index(_: Request) -> Response:
         return FileResponse(_STATIC / "index.html")

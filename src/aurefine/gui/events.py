@@ -47,7 +47,7 @@ async def _events(request: Request, space: Workspace, folder: Path | None) -> As
     files = await run_in_threadpool(_look_at_job, folder)
     yield "retry: 1500\nevent: hello\ndata: {}\n\n"
     silent = 0.0
-    while not await request.is_disconnected():
+    while not (space.is_closing() or await request.is_disconnected()):
         await asyncio.sleep(_PERIOD)
         silent += _PERIOD
         now = await run_in_threadpool(_look_at_project, space)

@@ -144,18 +144,32 @@ def job_routes(space: Workspace) -> list[Route]:
 
     def settings(question: Question) -> Answer:
         job = project.job(question.text("job"))
-        found = job_settings(project, job.name)
         pipeline = project.pipeline()
-        fields = found.job_type.fields if found.job_type else ()
+        values: dict[str, str] = {}
+        fields: tuple[FormField, ...] = ()
+        problem = ""
+        try:
+            found = job_settings(project, job.name)
+            values = found.values
+            fields = found.job_type.fields if found.job_type else ()
+        except AurefineError as error:  # the rest can be shown without it
+            problem = str(error)
         note = space.folder.root / job.name / "note.txt"
         text = note.read_text(errors="replace") if note.is_file() else ""
         return {
-            "values": found.values,
+            "values": values,
+            "problem": problem,
             "labels": {field.key: field.label for field in fields},
             "commands": _commands(text),
             "inputs": _files(space, [node for node, user in pipeline.inputs if user == job.name]),
             "outputs": _files(space, [n for maker, n in pipeline.outputs if maker == job.name]),
         }
+
+    def report(question: Question) -> Answer:
+        from aurefine.jobs.job_report import write_report  # figures take a while to import
+
+        path = write_report(project, question.text("job"))
+        return {"path": str(path.relative_to(space.folder.root))}
 
     return [
         get("/api/project", about),
@@ -172,6 +186,7 @@ def job_routes(space: Workspace) -> list[Route]:
         post("/api/job/alias", alias),
         post("/api/job/mark", mark),
         post("/api/job/delete", delete),
+        post("/api/job/report", report),
     ]
 
 
@@ -245,6 +260,8 @@ def _actions(job: Job, job_type: JobType | None) -> list[str]:
             found.append("continue")
     elif job.status == "Running":
         found.append("abort")
+    if job.status not in ("Scheduled", "Running"):
+        found.append("report")
     found.append("mark" if job.status == "Running" else "delete")
     return found
 

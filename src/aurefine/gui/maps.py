@@ -20,7 +20,8 @@ __all__ = ["MapFacts", "MapStore", "Volume"]
 _LARGEST_SURFACE = 128  # voxels along an edge
 _MAX_MAPS = 6  # kept in memory
 _N_BINS = 64
-_SURFACE_FRACTION = 0.025  # of the voxels of the box, inside the first surface that is shown
+_SURFACE_FRACTION = 0.025  # of the voxels of the box, at most, inside the first surface
+_ABOVE_NOISE = 3.0  # standard deviations of the map
 
 Map = npt.NDArray[np.float32]
 
@@ -150,18 +151,23 @@ def _facts(values: Map, pixel_size: float | None) -> MapFacts:
     low, high = float(values.min()), float(values.max())
     histogram, _ = np.histogram(values, bins=_N_BINS, range=(low, high if high > low else low + 1))
     is_mask = low >= 0 and high <= 1 and np.mean((values == 0) | (values == 1)) > 0.5
-    quantile = 1 - _SURFACE_FRACTION
-    threshold = 0.5 if is_mask else float(np.quantile(values[::2, ::2, ::2], quantile))
+    mean, deviation = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
     return MapFacts(
         box=(values.shape[0], values.shape[1], values.shape[2]),
         pixel_size=pixel_size,
         minimum=low,
         maximum=high,
-        mean=float(values.mean(dtype=np.float64)),
-        deviation=float(values.std(dtype=np.float64)),
-        threshold=threshold,
+        mean=mean,
+        deviation=deviation,
+        threshold=0.5 if is_mask else _surface_threshold(values, mean, deviation),
         histogram=histogram.tolist(),
     )
+
+
+def _surface_threshold(values: Map, mean: float, deviation: float) -> float:
+    """Guess where the surface of the particle is: above the noise, and around the densest part."""
+    dense = float(np.quantile(values[::2, ::2, ::2], 1 - _SURFACE_FRACTION))
+    return min(max(dense, mean + _ABOVE_NOISE * deviation), 0.5 * (mean + float(values.max())))
 
 
 def _averaged(values: Map, factor: int) -> Map:

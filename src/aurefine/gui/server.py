@@ -99,7 +99,18 @@ def serve(
         sys.stdout.flush()
 
     access = Access(on_new_link=say_next)
-    app = build_app(project, access, hosts=_names(host), cookie=f"aurefine_{address.port}")
+    app = build_app(
+        project,
+        access,
+        hosts=_names(host),
+        cookie=f"aurefine_{address.port}",
+        is_closing=lambda: server.should_exit,
+    )
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, proxy_headers=False,
+        timeout_graceful_shutdown=3, lifespan="on", ws="none", loop="asyncio",
+    )  # fmt: skip
+    server = uvicorn.Server(config)
     sys.stdout.write(
         f" Project:    {project}\n"
         f" Open:       {address.link(access.token)}\n"
@@ -110,11 +121,7 @@ def serve(
     sys.stdout.flush()
     if on_link is not None:
         on_link(address.link(access.token))
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, proxy_headers=False,
-        timeout_graceful_shutdown=1, lifespan="on", ws="none", loop="asyncio",
-    )  # fmt: skip
-    uvicorn.Server(config).run(sockets=[found])
+    server.run(sockets=[found])
 
 
 def _names(host: str) -> frozenset[str]:

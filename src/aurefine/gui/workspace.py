@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aurefine.gui.folder import Folder
@@ -15,10 +16,14 @@ __all__ = ["Workspace"]
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """One open project."""
+    """One open project.
+
+    `is_closing` tells the streams of events that the server wants to end.
+    """
 
     folder: Folder
     project: Project
+    is_closing: Callable[[], bool] = lambda: False
     stars: StarPages = field(default_factory=StarPages)
     maps: MapStore = field(default_factory=MapStore)
     refinements: RefinementStore = field(default_factory=RefinementStore)

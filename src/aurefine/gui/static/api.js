@@ -64,12 +64,25 @@ export const news = {
     for (const kind of ["hello", "project", "files"]) {
       this.source.addEventListener(kind, (event) => this.tell(kind, JSON.parse(event.data)));
     }
-    this.source.onerror = () => {
+    const source = this.source;
+    source.onerror = () => {
+      if (source !== this.source) return;
       this.tell("lost", {});
-      if (this.source.readyState === EventSource.CLOSED) {
+      if (source.readyState === EventSource.CLOSED) {
         setTimeout(() => { const again = this.job; this.job = undefined; this.follow(again); }, 3000);
       }
     };
+  },
+
+  // A browser allows few connections to one server: hidden tabs let go of theirs.
+  pause(isHidden) {
+    if (isHidden) {
+      this.source?.close();
+      this.source = null;
+    } else if (!this.source) {
+      this.tell("lost", {});
+      this.follow(this.job);
+    }
   },
 
   on(kind, call) {
@@ -82,3 +95,5 @@ export const news = {
     for (const call of this.listeners.get(kind) || []) call(data);
   },
 };
+
+document.addEventListener("visibilitychange", () => news.pause(document.hidden));

@@ -126,19 +126,20 @@ export function jobView(job, types, start, actions) {
 }
 
 export function settingsView(job, type) {
-  const root = h("div", {}, busy());
+  const root = h("div", { class: "tab-panel" }, busy());
   get("/api/job/settings", { job: job.name }).then((data) => {
     const files = (title, nodes) => nodes.length > 0 && h("div", {}, h("h4", {}, title), h("ul", { class: "plain-list" }, nodes.map((node) => h("li", {}, h("a", { href: `#/file/${encodeURIComponent(node.path)}` }, node.path), node.exists ? "" : h("span", { class: "muted" }, " (not there)")))));
-    const tabs = type ? type.tabs.map((group) => h("div", { class: "settings-group" }, h("h4", {}, group.title), h("dl", { class: "facts" }, group.fields.map((field) => {
+    const tabs = data.problem ? null : type ? type.tabs.map((group) => h("div", { class: "settings-group" }, h("h4", {}, group.title), h("dl", { class: "facts" }, group.fields.map((field) => {
       const value = data.values[field.key] ?? field.default;
       const isChanged = value !== field.default;
       return [h("dt", {}, field.label), h("dd", { class: isChanged ? "changed" : "" }, value === "" ? "–" : value)];
     })))) : h("dl", { class: "facts" }, Object.entries(data.values).map(([key, value]) => [h("dt", {}, key), h("dd", {}, value || "–")]));
     clear(root,
+      data.problem && h("div", { class: "notice warn" }, data.problem),
       card("Command", h("pre", { class: "command", tabindex: "0" }, data.commands.join("\n") || "Not started yet."), { class: "full" }),
       h("div", { class: "grid" },
         card("Files", h("div", {}, files("Input", data.inputs) || h("p", { class: "muted" }, "No input files of the project."), files("Output", data.outputs))),
-        card("Settings", h("div", { class: "settings" }, h("p", { class: "muted" }, "Values that differ from the default are bold."), tabs), { class: "wide" })));
+        card("Settings", h("div", { class: "settings" }, h("p", { class: "muted" }, data.problem ? "Not known." : "Values that differ from the default are bold."), tabs), { class: "wide" })));
   }, (error) => clear(root, failure(error)));
   return root;
 }
