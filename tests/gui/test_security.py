@@ -138,12 +138,12 @@ def test_page_allows_no_foreign_scripts_and_no_frames(client):
 
 
 @pytest.mark.parametrize("reader", READERS)
-@pytest.mark.parametrize("path", WAYS_OUT)
-def test_no_path_leads_out_of_the_project(client, secrets, reader, path):
-    response = client.get(reader, params={"path": path})
-    assert response.status_code in (403, 404)
-    assert "the secret" not in response.text
-    assert "root:" not in response.text
+def test_no_path_leads_out_of_the_project(client, secrets, reader):
+    for path in WAYS_OUT:
+        response = client.get(reader, params={"path": path})
+        assert response.status_code in (403, 404), path
+        assert "the secret" not in response.text, path
+        assert "root:" not in response.text, path
 
 
 def test_static_files_do_not_lead_out_of_the_package(client):

@@ -159,7 +159,7 @@ def job_routes(space: Workspace) -> list[Route]:
         return {
             "values": values,
             "problem": problem,
-            "labels": {field.key: field.label for field in fields},
+            "labels": {field.key: field.label for field in fields if not field.is_hidden},
             "commands": _commands(text),
             "inputs": _files(space, [node for node, user in pipeline.inputs if user == job.name]),
             "outputs": _files(space, [n for maker, n in pipeline.outputs if maker == job.name]),

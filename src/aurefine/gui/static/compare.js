@@ -11,7 +11,7 @@ const COLORS = ["var(--plot-last)", "var(--plot-1)"];
 
 export function compareView(jobs, first, second) {
   const root = h("div", { class: "page compare-page" });
-  const body = h("div", {});
+  const body = h("div", { class: "compare-body" });
   const releases = [];
   const pick = (value, index) => h("select", { "aria-label": index ? "Second job" : "First job", onchange: (event) => go(index, event.target.value) },
     h("option", { value: "" }, "Choose a job"), jobs.map((job) => h("option", { value: job.name, selected: job.name === value }, `${job.name.replace(/\/$/, "")}${job.alias ? ` (${job.alias})` : ""}`)));
@@ -61,10 +61,11 @@ export function compareView(jobs, first, second) {
         h("p", { class: "muted" }, found.job.name), cards ? cards.cards : empty("No map"));
     });
     blocks.push(h("div", { class: "compare-columns" }, columns));
-    const keys = [...new Set(pair.flatMap((found) => Object.keys(found.settings.values)))].filter((key) => pair[0].settings.values[key] !== pair[1].settings.values[key]);
-    const labels = { ...pair[1].settings.labels, ...pair[0].settings.labels };
+    const keys = [...new Set(pair.flatMap((found) => Object.keys(found.settings.values)))].filter((key) => pair.every((found) => key in found.settings.labels) && pair[0].settings.values[key] !== pair[1].settings.values[key]);
+    const labels = pair[0].settings.labels;
+    const isOneKind = pair[0].job.base_type === pair[1].job.base_type;
     blocks.push(card("Settings that differ", keys.length ? h("div", { class: "table-scroll" }, h("table", { class: "plain-table" }, h("thead", {}, h("tr", {}, h("th", {}, "Option"), pair.map((found) => h("th", {}, name(found))))),
-      h("tbody", {}, keys.map((key) => h("tr", {}, h("th", { scope: "row" }, labels[key] || key), pair.map((found) => h("td", {}, found.settings.values[key] ?? "–"))))))) : empty("None", "Both jobs have the same settings."), { class: "full" }));
+      h("tbody", {}, keys.map((key) => h("tr", {}, h("th", { scope: "row" }, labels[key] || key), pair.map((found) => h("td", {}, found.settings.values[key] ?? "–"))))))) : empty("None", isOneKind ? "Both jobs have the same settings." : "The jobs are of different types; the settings that both have are the same."), { class: "full" }));
     clear(body, blocks);
   })();
   return root;

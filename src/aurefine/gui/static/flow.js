@@ -2,9 +2,9 @@
 
 import { h, s, empty } from "./dom.js";
 
-const WIDTH = 158;
+const WIDTH = 164;
 const HEIGHT = 46;
-const GAP_X = 58;
+const GAP_X = 32;
 const GAP_Y = 16;
 
 function columnsOf(jobs, edges) {
@@ -40,7 +40,7 @@ export function flowChart(jobs, edges, { titles, states }) {
   });
   const tallest = Math.max(...columns.map((column) => column.length));
   const width = columns.length * (WIDTH + GAP_X) - GAP_X + 24;
-  const height = tallest * (HEIGHT + GAP_Y) - GAP_Y + 24;
+  const height = tallest * (HEIGHT + GAP_Y) - GAP_Y + 36;
   const at = (name) => {
     const found = place.get(name);
     const rows = columns[found.column].length;
@@ -53,7 +53,12 @@ export function flowChart(jobs, edges, { titles, states }) {
     const [x2, y2] = at(to);
     const start = [x1 + WIDTH, y1 + HEIGHT / 2];
     const end = [x2, y2 + HEIGHT / 2];
-    const bend = Math.max(24, (end[0] - start[0]) / 2);
+    const bend = Math.max(16, (end[0] - start[0]) / 2);
+    if (place.get(to).column - place.get(from).column > 1) {
+      // over more than one column the line goes below the boxes between
+      const low = Math.max(start[1], end[1]) + HEIGHT / 2 + GAP_Y / 2;
+      return s("path", { class: "flow-line", d: `M${start}C${start[0] + 18} ${start[1]} ${start[0] + 6} ${low} ${start[0] + GAP_X} ${low}L${end[0] - GAP_X} ${low}C${end[0] - 6} ${low} ${end[0] - 18} ${end[1]} ${end[0] - 5} ${end[1]}`, "marker-end": "url(#arrow)" });
+    }
     return s("path", { class: "flow-line", d: `M${start}C${start[0] + bend} ${start[1]} ${end[0] - bend} ${end[1]} ${end[0] - 5} ${end[1]}`, "marker-end": "url(#arrow)" });
   });
   const boxes = jobs.map((job) => {
@@ -63,7 +68,7 @@ export function flowChart(jobs, edges, { titles, states }) {
       s("title", {}, `${job.name} ${job.alias || ""} (${states[job.status]})`),
       s("rect", { width: WIDTH, height: HEIGHT, rx: 7 }),
       s("rect", { class: "flow-state", width: 4, height: HEIGHT - 14, x: 7, y: 7, rx: 2 }),
-      s("text", { class: "flow-title", x: 19, y: 20 }, title.length > 18 ? `${title.slice(0, 17)}…` : title),
+      s("text", { class: "flow-title", x: 19, y: 20 }, title.length > 19 ? `${title.slice(0, 18)}…` : title),
       s("text", { class: "flow-type", x: 19, y: 36 }, `${titles[job.kind] || job.kind} · ${job.number}`));
   });
   return h("div", { class: "flow", tabindex: "0", role: "group", "aria-label": "Flow chart of the jobs" },

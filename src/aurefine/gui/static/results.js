@@ -66,7 +66,7 @@ export function resultsView(job) {
     const blocks = [];
     if (data.postprocess) {
       const found = data.postprocess;
-      blocks.push(facts([["Resolution", `${number(found.resolution)} Å`, "FSC 0.143, corrected"], ["B-factor", `${number(found.bfactor, 1)} Å²`], found.mask_fraction !== null && ["Mask", `${number(100 * found.mask_fraction, 1)} %`, "of the box"], found.randomised_from !== null && ["Random phases", `beyond ${number(found.randomised_from)} Å`]]));
+      blocks.push(facts([["Resolution", `${number(found.resolution)} Å`, "FSC 0.143, corrected"], ["B-factor", `${number(found.bfactor, 1)} Å²`], found.mask_fraction !== null && ["Sphere in the box", `${number(found.mask_fraction, 1)} ×`, "the volume of the mask"], found.randomised_from !== null && ["Random phases", `beyond ${number(found.randomised_from)} Å`]]));
       const fsc = linePlot(postprocessFsc(found));
       const plot = linePlot(guinier(found));
       blocks.push(h("div", { class: "grid half" }, card("Fourier shell correlation", fsc), card("Guinier plot", plot)));
