@@ -27,8 +27,9 @@ def test_symmetrised_sums_equal_the_reference(name, planes):
     operators = point_group(name).matrices
     fast, slow = np.full((2, *sums.shape), np.nan, np.float32)
     for first, last in planes:
-        volume.symmetrise_planes(sums, operators, 6, first, last, fast)
-    reference.symmetrise_planes(sums, operators, 6, 0, 15, slow)
+        volume.symmetrise_planes(sums, operators, 6, first, last, 0, fast[..., :2])
+        volume.symmetrise_planes(sums, operators, 6, first, last, 2, fast[..., 2:])
+    reference.symmetrise_planes(sums, operators, 6, 0, 15, 0, slow)
     assert np.abs(fast - slow).max() < 1e-5 * len(operators)
 
 
@@ -37,8 +38,8 @@ def test_symmetrising_a_symmetric_volume_multiplies_it_by_the_order():
     for name in ("D2", "O"):
         operators = point_group(name).matrices
         symmetric, again = np.empty((2, *random_sums(6).shape), np.float32)
-        volume.symmetrise_planes(random_sums(6), operators, 6, 0, 15, symmetric)
-        volume.symmetrise_planes(symmetric, operators, 6, 0, 15, again)
+        volume.symmetrise_planes(random_sums(6), operators, 6, 0, 15, 0, symmetric)
+        volume.symmetrise_planes(symmetric, operators, 6, 0, 15, 0, again)
         # voxels outside the radius are copied, not summed
         axis = np.arange(15) - 7
         r2 = axis[:, None, None] ** 2 + axis[None, :, None] ** 2 + np.arange(8) ** 2

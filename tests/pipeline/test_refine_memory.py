@@ -63,7 +63,7 @@ def test_sums_that_wait_in_a_file_give_the_same_bits(refine, finished, tmp_path,
     monkeypatch.setattr(memory, "_SMALL", 0)
     optimiser = str(finished / f"run_it{last:03d}_optimiser.star")
     assert refine(tmp_path / "run", "--continue", optimiser, standard=False) == 0
-    assert kept == [kept[0]] * 4  # both halves, before and after they are symmetrised
+    assert kept == [kept[0]] * 4 + [4 * 32**3] * 2  # sums twice, as they are symmetrised, and maps
     assert kept[0] > 65**3 / 2 * 12
     for name in ("run_class001.mrc", "run_half2_class001_unfil.mrc"):
         assert (tmp_path / name).read_bytes() == (finished / name).read_bytes()

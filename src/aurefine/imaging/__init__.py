@@ -3,6 +3,7 @@
 from aurefine.imaging.masks import (
     BackgroundStatistics,
     apply_circular_mask,
+    background_profile,
     background_weight,
     normalisation_statistics,
     radius_squared_map,
@@ -14,6 +15,7 @@ from aurefine.imaging.noise import power_by_ring
 __all__ = [
     "BackgroundStatistics",
     "apply_circular_mask",
+    "background_profile",
     "background_weight",
     "normalisation_statistics",
     "power_by_ring",

@@ -10,6 +10,7 @@ import numpy.typing as npt
 __all__ = [
     "BackgroundStatistics",
     "apply_circular_mask",
+    "background_profile",
     "background_weight",
     "normalisation_statistics",
     "radius_squared_map",
@@ -40,6 +41,16 @@ def background_weight(
     n: int, ndim: int, radius_px: float, edge_px: float
 ) -> npt.NDArray[np.float32]:
     """0 inside the radius, raised cosine up to 1 across the edge, 1 outside; float32."""
+    weight: npt.NDArray[np.float32] = background_profile(n, ndim, radius_px, edge_px)[
+        radius_squared_map(n, ndim)
+    ]
+    return weight
+
+
+def background_profile(
+    n: int, ndim: int, radius_px: float, edge_px: float
+) -> npt.NDArray[np.float32]:
+    """Values of `background_weight` by squared distance from the origin [px²]."""
     if not (radius_px >= 0 and edge_px >= 0):
         raise ValueError(f"radius and edge must not be negative: {radius_px}, {edge_px} px")
     # Distances are roots of whole numbers: one table instead of a float64 box.
@@ -49,9 +60,7 @@ def background_weight(
         ramp = 0.5 + 0.5 * np.cos(np.pi * (outer - np.clip(r, radius_px, outer)) / edge_px)
     else:
         ramp = np.zeros_like(r)
-    table = np.where(r < radius_px, 0.0, np.where(r > outer, 1.0, ramp)).astype(np.float32)
-    weight: npt.NDArray[np.float32] = table[radius_squared_map(n, ndim)]
-    return weight
+    return np.where(r < radius_px, 0.0, np.where(r > outer, 1.0, ramp)).astype(np.float32)
 
 
 def soft_sphere(n: int, radius_px: float, edge_px: float) -> npt.NDArray[np.float32]:

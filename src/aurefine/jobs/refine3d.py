@@ -18,6 +18,13 @@ from aurefine.geometry.symmetry import point_group
 from aurefine.io.file_array import array_in_file
 from aurefine.jobs.job_control import run_controlled
 from aurefine.jobs.options import notes_of
+from aurefine.jobs.refine_dry_run import dry_run
+from aurefine.jobs.refine_estimate import (
+    forecast,
+    forecast_lines,
+    refuse_if_too_large,
+    run_size,
+)
 from aurefine.jobs.refine_history import History
 from aurefine.jobs.refine_images import particles_at_hand
 from aurefine.jobs.refine_input import (
@@ -64,6 +71,9 @@ def run_job(values: Mapping[str, Any]) -> int:
     AurefineError
         If the job can not be done.
     """
+
+    if values.get("dry_run"):
+        return dry_run(values)
 
     def work() -> None:
         _run(values)
@@ -148,6 +158,9 @@ def _run(values: Mapping[str, Any]) -> RefinementResult:
                 table, seed = stored.table, stored.state.random_seed
                 root = image_root(table, settings.particles, log.warn)
                 inputs = inputs_from_table(table, root, options, seed, log.warn)
+            expected = forecast(run_size(inputs, options, settings), settings.output_root)
+            log.write(forecast_lines(expected))
+            refuse_if_too_large(expected, log.warn, ignore=settings.ignore_memory_check)
             at_hand = particles_at_hand(inputs.particles, settings, log.write)
             inputs = replace(inputs, particles=stack.enter_context(at_hand))
             mask, second_mask = (

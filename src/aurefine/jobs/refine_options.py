@@ -62,7 +62,7 @@ _NOT_OF_THE_ALGORITHM = frozenset(
         "output", "continue_from", "auto_refine", "split_random_halves", "solvent_mask",
         "pipeline_control", "verbosity", "progress", "debug", "n_classes", "iterations",
         "skip_normalisation_check", "solvent_mask2", "preread_images", "scratch_dir",
-        "keep_free_scratch", "keep_scratch", "relion_schedule",
+        "keep_free_scratch", "keep_scratch", "relion_schedule", "dry_run", "ignore_memory_check",
     }
 )  # fmt: skip
 
@@ -85,6 +85,7 @@ class RunSettings:
     scratch_dir: str = ""
     keep_free_scratch: float = 10.0  # GB
     keep_scratch: bool = False
+    ignore_memory_check: bool = False
     verbosity: int = 1
     show_progress: bool = True
 
@@ -168,6 +169,7 @@ def to_run_settings(values: Mapping[str, Any]) -> RunSettings:
         scratch_dir=full["scratch_dir"] or "",
         keep_free_scratch=full["keep_free_scratch"],
         keep_scratch=full["keep_scratch"],
+        ignore_memory_check=full["ignore_memory_check"],
         verbosity=full["verbosity"],
         show_progress=full["progress"],
     )

@@ -45,6 +45,17 @@ _COMPUTE = (
         help="Leave the copies there for a later job with the same particles.",
     ),
     Option(
+        name="dry_run", flag="--dry_run", kind="bool", default=False, tab="Compute",
+        label="Dry run",
+        help="Check the input, print how much memory and disk space the run will need and whether "
+        "that is there, and stop.",
+    ),
+    Option(
+        name="ignore_memory_check", flag="--ignore_memory_check", kind="bool", default=False,
+        tab="Compute", label="Start without enough memory",
+        help="Only warn if memory or disk space will probably not do.",
+    ),
+    Option(
         name="pipeline_control", flag="--pipeline_control", kind="path", default="",
         tab="Compute", label="Job directory",
         help="Directory (with a slash at its end) for the markers of success, failure and abort.",

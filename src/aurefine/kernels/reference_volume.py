@@ -148,13 +148,15 @@ def symmetrise_planes(
     radius: int,
     first_plane: int,
     last_plane: int,
+    first_component: int,
     out: Array,
 ) -> None:
     """Sum over the operators of a point group; see `volume.symmetrise_planes`."""
     edge = len(sums)
     z, y, x = np.nonzero(_radius(edge)[first_plane:last_plane] <= radius)
     z += first_plane
-    out[first_plane:last_plane] = sums[first_plane:last_plane]
+    components = slice(first_component, first_component + out.shape[3])
+    out[first_plane:last_plane] = sums[first_plane:last_plane, ..., components]
     voxels = np.stack([x, y - edge // 2, z - edge // 2], axis=1)
     total = np.zeros((len(voxels), 3))
     for operator in operators:
@@ -164,7 +166,7 @@ def symmetrise_planes(
             found += weight[:, None] * sums[corner]
         found[:, 1] *= np.where(is_mirrored, -1, 1)
         total += found
-    out[z, y, x] = total
+    out[z, y, x] = total[:, components]
 
 
 def shell_sums(

@@ -21,17 +21,20 @@ __all__ = [
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def symmetrise_planes(sums, operators, radius, first_plane, last_plane, out):
+def symmetrise_planes(sums, operators, radius, first_plane, last_plane, first_component, out):
     """Write the sum over all operators R of sums(R k) for planes first_plane <= z < last_plane.
 
     Parameters
     ----------
-    sums, out : float32, shape (edge, edge, (edge + 1) // 2, 3)
+    sums : float32, shape (edge, edge, (edge + 1) // 2, 3)
     operators : float64, shape (n, 3, 3)
         Including the identity.
     radius : int
         Voxels with \\|k\\| > radius are copied unchanged.
     first_plane, last_plane : int
+    first_component : int
+        Which components of the sums go to `out`: as many as that has, from this one on.
+    out : float32, shape (edge, edge, (edge + 1) // 2, n_components)
     """
     edge = sums.shape[0]
     centre = edge // 2
@@ -43,8 +46,8 @@ def symmetrise_planes(sums, operators, radius, first_plane, last_plane, out):
             for ix in range(sums.shape[2]):
                 x = float(ix)
                 if x * x + y * y + z * z > limit:
-                    for c in range(3):
-                        out[iz, iy, ix, c] = sums[iz, iy, ix, c]
+                    for c in range(out.shape[3]):
+                        out[iz, iy, ix, c] = sums[iz, iy, ix, first_component + c]
                     continue
                 re = 0.0
                 im = 0.0
@@ -84,9 +87,9 @@ def symmetrise_planes(sums, operators, radius, first_plane, last_plane, out):
                                 re += w * v[0]
                                 im += sign * w * v[1]
                                 we += w * v[2]
-                out[iz, iy, ix, 0] = re
-                out[iz, iy, ix, 1] = im
-                out[iz, iy, ix, 2] = we
+                for c in range(out.shape[3]):
+                    k = first_component + c
+                    out[iz, iy, ix, c] = re if k == 0 else im if k == 1 else we
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -118,7 +118,7 @@ class HalfSets:
                 exact.words = self._kept(exact.words)
 
     def _kept(self, volume: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Let a large volume wait in a file while the other half is worked on."""
+        """Let a large volume or map wait in a file while the other half is worked on."""
         keep, settings = self._data.keep_in_file, self._settings
         if keep is None or len(self.halves) == 1:
             return volume
@@ -221,7 +221,7 @@ class HalfSets:
         maps = {}
         with self._stopwatch("reconstruction"):
             for half, sums in self.sums.items():
-                maps[half] = reconstruct(
+                new_map = reconstruct(
                     sums,
                     settings.box_size,
                     settings.r_max,
@@ -229,6 +229,7 @@ class HalfSets:
                     self._data.options,
                     self._pool,
                 )
+                maps[half] = self._kept(new_map)
                 release_pages(sums.volume)
         return maps
 

@@ -10,12 +10,12 @@ import numpy.typing as npt
 import scipy.fft
 
 from aurefine.geometry.symmetry import PointGroup
-from aurefine.imaging import soft_sphere_fill
+from aurefine.imaging import background_profile, radius_squared_map
 from aurefine.kernels.volume import floor_sums, shell_sums, symmetrise_planes, wiener_transform
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.gridding import density_compensated_transform
 from aurefine.refine.options import RefineOptions
-from aurefine.refine.projector import interpolation_correction, padded_size
+from aurefine.refine.projector import interpolation_profile, padded_size
 from aurefine.refine.sums import HalfSums
 
 __all__ = [
@@ -35,6 +35,7 @@ Float = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
+_LARGE_VOLUME = 32 << 20  # bytes of sums that are symmetrised in two steps, to save memory
 _FFT_ROWS = 4  # of the half-way transform that one task takes
 
 
@@ -48,15 +49,26 @@ def symmetrise(sums: HalfSums, group: PointGroup, pool: WorkerPool) -> None:
     plane += mirrored
     if len(group.matrices) == 1:
         return
-    out = np.empty_like(sums.volume)
-    edge = len(out)
+    large = sums.volume.nbytes > _LARGE_VOLUME
+    if not large:
+        sums.volume = _symmetrised(sums, group, slice(0, 3), pool)
+        return
+    data = _symmetrised(sums, group, slice(0, 2), pool)
+    sums.volume[..., 2:] = _symmetrised(sums, group, slice(2, 3), pool)
+    sums.volume[..., :2] = data
+
+
+def _symmetrised(sums: HalfSums, group: PointGroup, components: slice, pool: WorkerPool) -> Float32:
+    """Sum some components of the volume over the operators of the point group."""
+    edge, _, n_x, _ = sums.volume.shape
+    out = np.empty((edge, edge, n_x, components.stop - components.start), np.float32)
     pool.map(
         lambda planes: symmetrise_planes(
-            sums.volume, group.matrices, sums.radius, planes[0], planes[1], out
+            sums.volume, group.matrices, sums.radius, *planes, components.start, out
         ),
         [(z, min(z + 4, edge)) for z in range(0, edge, 4)],
     )
-    sums.volume = out
+    return out
 
 
 def low_resolution(sums: HalfSums, shell: int) -> Float32:
@@ -262,10 +274,32 @@ def reconstruct(
             return values
 
     found = _cropped_inverse(plane, sums.radius, size, box, pool)
-    found *= np.float32(box**2)
-    result: Float32 = soft_sphere_fill(found, box / 2, 3.0).astype(np.float32, copy=False)
-    result /= interpolation_correction(box, size)
-    return result
+    _finish_map(found, size, pool)
+    return found
+
+
+def _finish_map(values: Float32, size: int, pool: WorkerPool) -> None:
+    """Scale a map, replace what is outside the sphere by its mean, undo the interpolation."""
+    box = len(values)
+    r2 = radius_squared_map(box, 2)
+    axis2 = (np.arange(box, dtype=np.int32) - box // 2) ** 2
+    outside = background_profile(box, 3, box / 2, 3.0)
+    correction = interpolation_profile(box, size)
+
+    def weigh(z: int) -> tuple[float, float]:
+        weight = outside[r2 + axis2[z]]
+        values[z] *= np.float32(box**2)
+        return float(weight.sum(dtype=float)), float((weight * values[z]).sum(dtype=float))
+
+    weights = np.array(pool.map(weigh, range(box))).sum(axis=0)
+    mean = np.float32(weights[1] / weights[0]) if weights[0] else np.float32(0)
+
+    def finish(z: int) -> None:
+        index = r2 + axis2[z]
+        weight = outside[index]
+        values[z] = (values[z] * (np.float32(1) - weight) + weight * mean) / correction[index]
+
+    pool.map(finish, range(box))
 
 
 def _cropped_inverse(

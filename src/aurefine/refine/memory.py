@@ -1,31 +1,87 @@
-"""How much memory the steps of an iteration need."""
+"""How much memory a refinement needs, from the sizes of the arrays that its steps allocate.
+
+Everything is in bytes. The largest iteration is the last one, which uses the data to Nyquist.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 
+from aurefine.refine.pixels import fourier_pixels
 from aurefine.refine.projector import padded_size
 
-__all__ = ["padded_map_bytes", "sums_bytes", "sums_wait_in_file"]
+__all__ = [
+    "MemoryNeed",
+    "RunSize",
+    "batch_size",
+    "disk_need",
+    "memory_need",
+    "padded_map_bytes",
+    "projector_bytes",
+    "sums_bytes",
+    "sums_wait_in_file",
+]
 
-_SUMS_VOXEL = 12  # bytes: real part, imaginary part, weight
-_SMALL = 32 << 20  # bytes of sums that never wait in a file
+_GIB = 1 << 30
+_MIB = 1 << 20
+_MAX_BATCH = 512  # particles
+_SMALL = 32 * _MIB  # sums that never wait in a file
 _LARGE_SHARE = 0.9  # of the padded map
 
+# measured: see benchmarks/memory_estimate.py
+_PROGRAM = 280 * _MIB  # interpreter, libraries, compiled kernels
+_PER_PARTICLE = 2500  # tables, poses, and their copies while an iteration is written
+_PER_THREAD = 10 * _MIB  # scores of the first pass
+_WINDOW = 64 * _MIB  # combined slices before they are inserted, at most
+_SLICES = 10  # of them for each particle
+_ROW_SHARE = 0.3  # of the fine offsets whose shifted images exist
 
-def padded_radius(box: int, padding: float, r_max: int) -> int:
-    """Radius of the padded transform [voxels] for a largest shell."""
-    return int(np.floor(padded_size(box, padding) / box * r_max + 0.5))
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSize:
+    """What the need of one process follows from."""
+
+    box: int  # px
+    padding: float
+    memory_budget: float  # GiB
+    n_threads: int
+    n_particles: int  # of both halves
+    n_fine_offsets: int
+    has_symmetry: bool
+    halves_here: int = 2  # half sets that the process works on
+    uses_mask: bool = False
+    corrects_fsc: bool = False
+    compensates_density: bool = False
+    preread_bytes: int = 0  # images kept in memory
 
 
-def sums_bytes(box: int, padding: float, r_max: int) -> int:
-    """Size of the back-projected sums of one half."""
-    return _half_volume(padded_radius(box, padding, r_max)) * _SUMS_VOXEL
+@dataclass(frozen=True, slots=True)
+class MemoryNeed:
+    """Peak of each stage of an iteration; they do not overlap."""
+
+    stages: dict[str, int]
+
+    @property
+    def peak(self) -> int:
+        """Largest of them."""
+        return max(self.stages.values())
 
 
 def padded_map_bytes(box: int, padding: float) -> int:
     """Size of the padded map of float32, which is also that of its transform."""
     return 4 * padded_size(box, padding) ** 3
+
+
+def projector_bytes(box: int, padding: float, r_max: int) -> int:
+    """Size of the padded reference that slices are taken from."""
+    return 8 * _half_volume(box, padding, r_max)
+
+
+def sums_bytes(box: int, padding: float, r_max: int) -> int:
+    """Size of the back-projected sums of one half: real part, imaginary part, weight."""
+    return 12 * _half_volume(box, padding, r_max)
 
 
 def sums_wait_in_file(box: int, padding: float, r_max: int) -> bool:
@@ -38,7 +94,105 @@ def sums_wait_in_file(box: int, padding: float, r_max: int) -> bool:
     return n_bytes > max(_SMALL, _LARGE_SHARE * padded_map_bytes(box, padding))
 
 
-def _half_volume(radius: int) -> int:
+def batch_size(box: int, n_pixels: int, n_fine_offsets: int, memory_budget: float) -> int:
+    """Particles per batch from the byte budget; does not depend on threads.
+
+    Parameters
+    ----------
+    box : int
+        Of the images [px].
+    n_pixels : int
+        Fourier pixels in use.
+    n_fine_offsets : int
+    memory_budget : float
+        GiB.
+    """
+    per_particle = 4 * (4 * box**2 + 10 * n_pixels)
+    rows = 8 * n_pixels * n_fine_offsets
+    size = int(memory_budget * _GIB / 4 // (per_particle + rows / 2))
+    return int(np.clip(size, 8, _MAX_BATCH))
+
+
+def memory_need(size: RunSize, r_max: int, *, is_last: bool) -> MemoryNeed:
+    """Return the peak memory of one process in an iteration, stage by stage.
+
+    Parameters
+    ----------
+    size : RunSize
+    r_max : int
+        Largest shell in use; half the box in the last iteration.
+    is_last : bool
+        Whether unregularised maps are made, too.
+    """
+    box, padding = size.box, size.padding
+    one_map = 4 * box**3
+    padded = padded_map_bytes(box, padding)
+    projector = projector_bytes(box, padding, r_max)
+    sums = sums_bytes(box, padding, r_max)
+    waits = size.halves_here > 1 and sums_wait_in_file(box, padding, r_max)
+    other_sums = sums if size.halves_here > 1 and not waits else 0
+
+    always = _PROGRAM + _PER_PARTICLE * size.n_particles + size.preread_bytes
+    always += one_map * (2 + int(size.uses_mask))
+    unfiltered = one_map * size.halves_here * int((is_last or size.corrects_fsc) and not waits)
+    half_way = 8 * padded_size(box, padding) * box * (_radius(box, padding, r_max) + 1)
+    inverse = 3 * padded if size.compensates_density else half_way
+    symmetric = sums * 2 // 3 if size.has_symmetry else 0
+    stages = {
+        # the padded map is zero in half of its planes, which take no memory
+        "reference": other_sums + max(3 * padded // 2 + 2 * one_map, padded + projector),
+        "alignment": other_sums + sums + projector + _working_set(size, r_max),
+        "symmetry": other_sums + sums + symmetric,
+        "FSC": other_sums + sums + unfiltered + 2 * one_map,
+        "reconstruction": other_sums + sums + unfiltered + inverse + 2 * one_map,
+        "files": 5 * one_map,
+    }
+    return MemoryNeed({name: always + n_bytes for name, n_bytes in stages.items()})
+
+
+def disk_need(size: RunSize, r_max: int, *, is_last: bool) -> int:
+    """Return the disk space of the files of an iteration, with those that exist meanwhile."""
+    one_map = 4 * size.box**3
+    n_maps = 3 if is_last else 4 if size.corrects_fsc else 2
+    waiting = 0
+    if size.halves_here > 1 and sums_wait_in_file(size.box, size.padding, r_max):
+        waiting = 2 * sums_bytes(size.box, size.padding, r_max) + 2 * one_map
+    return n_maps * one_map + 700 * size.n_particles + 4 * _MIB + waiting
+
+
+def smaller(size: RunSize) -> list[tuple[str, RunSize]]:
+    """Return changes that need less memory, as options, from the least harmful to the worst."""
+    found = []
+    if size.preread_bytes:
+        found.append(("without --preread_images", replace(size, preread_bytes=0)))
+    if size.memory_budget > 0.25:
+        found.append(("--memory_budget 0.25", replace(size, memory_budget=0.25)))
+    if size.n_threads > 2:
+        found.append(("--j 2", replace(size, n_threads=2)))
+    if size.padding > 1:
+        found.append(("--pad 1", replace(size, padding=1.0)))
+    return found
+
+
+def _working_set(size: RunSize, r_max: int) -> int:
+    """Arrays of the batches in flight."""
+    n_pixels = fourier_pixels(size.box, 2 * r_max).n_pixels
+    most = batch_size(size.box, n_pixels, size.n_fine_offsets, size.memory_budget)
+    n = min(most, -(-size.n_particles // 2))
+    images = 4 * n * (4 * size.box**2 + 18 * n_pixels)
+    rows = int(8 * n * n_pixels * size.n_fine_offsets * _ROW_SHARE)
+    ramps = 8 * n_pixels * size.n_fine_offsets
+    window = min(_WINDOW, 12 * n * n_pixels * _SLICES)
+    return images + rows + ramps + window + _PER_THREAD * size.n_threads
+
+
+def _half_volume(box: int, padding: float, r_max: int) -> int:
     """Voxels of the half volume that holds a sphere and a margin of one voxel."""
+    radius = _radius(box, padding, r_max)
     edge = 2 * (radius + 1) + 1
     return edge * edge * (radius + 2)
+
+
+def _radius(box: int, padding: float, r_max: int) -> int:
+    """Radius of the padded transform [voxels]."""
+    return int(np.floor(padded_size(box, padding) / box * r_max + 0.5))

@@ -12,7 +12,13 @@ from aurefine.imaging import radius_squared_map
 from aurefine.kernels.volume import crop_transform
 from aurefine.parallel.pool import WorkerPool
 
-__all__ = ["Projector", "build_projector", "interpolation_correction", "padded_size"]
+__all__ = [
+    "Projector",
+    "build_projector",
+    "interpolation_correction",
+    "interpolation_profile",
+    "padded_size",
+]
 
 Float32 = npt.NDArray[np.float32]
 
@@ -42,10 +48,16 @@ def padded_size(box: int, padding: float) -> int:
 
 def interpolation_correction(box: int, size: int) -> npt.NDArray[np.float32]:
     """Transform of the trilinear kernel, sinc²(r / size), over a map of `box` voxels."""
-    r2 = np.arange(3 * (box // 2) ** 2 + 1, dtype=np.float64)
-    table = (np.sinc(np.sqrt(r2) / size) ** 2).astype(np.float32)
-    corrected: npt.NDArray[np.float32] = table[radius_squared_map(box, 3)]
+    corrected: npt.NDArray[np.float32] = interpolation_profile(box, size)[
+        radius_squared_map(box, 3)
+    ]
     return corrected
+
+
+def interpolation_profile(box: int, size: int) -> npt.NDArray[np.float32]:
+    """Values of `interpolation_correction` by squared radius [voxels²]."""
+    r2 = np.arange(3 * (box // 2) ** 2 + 1, dtype=np.float64)
+    return (np.sinc(np.sqrt(r2) / size) ** 2).astype(np.float32)
 
 
 def build_projector(

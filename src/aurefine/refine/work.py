@@ -13,16 +13,14 @@ from aurefine.errors import AurefineError
 from aurefine.geometry.euler import direction_from_angles
 from aurefine.refine.economy import known_poses
 from aurefine.refine.half_step import BatchResult
+from aurefine.refine.memory import batch_size
 from aurefine.refine.particles import ParticleSet
-from aurefine.refine.plan import ImageGeometry, IterationPlan
+from aurefine.refine.plan import IterationPlan
 from aurefine.refine.state import Poses
 
 __all__ = ["Batch", "WorkList", "WorkSource", "cut_batches"]
 
 IntArray = npt.NDArray[np.int64]
-
-_MAX_BATCH = 512  # particles
-_GIB = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +114,8 @@ def cut_batches(
     batches: list[Batch] = []
     for index, geometry in enumerate(plan.geometries):
         rows = order[np.isin(particles.optics[order], geometry.group_rows)]
-        size = _batch_size(plan, geometry)
+        budget = plan.options.memory_budget
+        size = batch_size(geometry.box, geometry.pixels.n_pixels, len(plan.fine_offsets), budget)
         known = np.full(len(rows), plan.reuses_poses)
         if plan.reuses_poses:
             known = known_poses(poses, rows, plan.options)
@@ -136,11 +135,3 @@ def _sorted_by_direction(rows: IntArray, poses: Poses) -> IntArray:
     key = np.round(directions * 8).astype(np.int64)
     order = np.lexsort((poses.psi[rows], key[:, 1], key[:, 0], key[:, 2]))
     return rows[order]
-
-
-def _batch_size(plan: IterationPlan, geometry: ImageGeometry) -> int:
-    """Particles per batch from the byte budget; depends on options only, not on threads."""
-    per_particle = 4 * (4 * geometry.box**2 + 10 * geometry.pixels.n_pixels)
-    rows = 8 * geometry.pixels.n_pixels * len(plan.fine_offsets)
-    size = int(plan.options.memory_budget * _GIB / 4 // (per_particle + rows / 2))
-    return int(np.clip(size, 8, _MAX_BATCH))
