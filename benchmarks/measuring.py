@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -29,7 +30,10 @@ JOB_OPTIONS = (
 
 def relion_mpi(processes: int) -> list[str]:
     """Return the beginning of a command that runs relion_refine_mpi."""
-    return ["mpirun", "--oversubscribe", "-n", str(processes), "relion_refine_mpi"]
+    # the launcher that RELION is made for, not one of the Python environment
+    folders = [f for f in os.get_exec_path() if Path(f) != Path(sys.executable).parent]
+    mpirun = shutil.which("mpirun", path=os.pathsep.join(folders)) or "mpirun"
+    return [mpirun, "--oversubscribe", "-n", str(processes), "relion_refine_mpi"]
 
 
 @dataclass(frozen=True)

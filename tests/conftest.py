@@ -1,7 +1,10 @@
 """Fixtures for all tests."""
 
+import importlib.util
 import os
+import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -43,6 +46,18 @@ def optics_group() -> Callable[..., OpticsGroup]:
         return OpticsGroup(**(values | changes))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def mpirun() -> Callable[[int], list[str]]:
+    """Function (n) -> start of a command line that runs a program with n processes."""
+    beside = shutil.which("mpirun", path=str(Path(sys.executable).parent))  # of the wheel
+    launcher = beside or shutil.which("mpirun")
+    if launcher is None or importlib.util.find_spec("mpi4py") is None:
+        pytest.skip("needs mpirun and mpi4py")
+    # tests may be root, share few cores, and share these with other tests
+    always = [launcher, "--allow-run-as-root", "--oversubscribe", "--bind-to", "none"]
+    return lambda n: [*always, "-n", str(n)]
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Exceptions with one clear message for the user: file, place, what was found, what to do."""
 
+import errno
+
 __all__ = [
     "AurefineError",
     "ImageError",
@@ -7,6 +9,7 @@ __all__ = [
     "OptionError",
     "OutputError",
     "StarError",
+    "describe_error",
 ]
 
 
@@ -32,3 +35,23 @@ class OptionError(AurefineError, ValueError):
 
 class OutputError(AurefineError):
     """An output file or folder that can not be written."""
+
+
+def describe_error(error: Exception) -> str:
+    """Return the message for the user about any failure."""
+    if isinstance(error, AurefineError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return (
+            f"out of memory ({error or 'no details'}). Use --pad 1, a smaller box, fewer threads "
+            "or a machine with more memory."
+        )
+    if isinstance(error, OSError):
+        name = f"{error.filename}: " if error.filename else ""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return f"{name}the disk is full. Free some space, then go on with --continue."
+        return f"{name}{error.strerror or error}."
+    return (
+        f"unexpected {type(error).__name__}: {error}. This is a defect of aurefine; run again "
+        "with --debug and report the output."
+    )

@@ -28,21 +28,22 @@ def test_relion_refine_answers_with_its_version(tmp_path):
 def test_only_the_first_process_of_mpirun_works(tmp_path):
     write_shims(tmp_path)
     done = subprocess.run(
-        [str(tmp_path / "relion_refine_mpi"), "--version"],
+        [str(tmp_path / "relion_postprocess"), "--version"],
         capture_output=True, text=True, check=True,
         env={**os.environ, "OMPI_COMM_WORLD_RANK": "1"},
     )  # fmt: skip
     assert done.stdout == ""
 
 
-def test_all_processes_of_mpirun_extract(tmp_path):
+@pytest.mark.parametrize("program", ["relion_preprocess_mpi", "relion_refine_mpi"])
+def test_all_processes_of_mpirun_share_the_work(tmp_path, program):
     write_shims(tmp_path)
     done = subprocess.run(
-        [str(tmp_path / "relion_preprocess_mpi"), "--version"],
+        [str(tmp_path / program), "--version"],
         capture_output=True, text=True, check=True,
         env={**os.environ, "OMPI_COMM_WORLD_RANK": "1"},
     )  # fmt: skip
-    assert "aurefine extract" in done.stdout
+    assert "aurefine" in done.stdout
 
 
 def test_the_exit_code_and_arguments_pass_through(tmp_path):

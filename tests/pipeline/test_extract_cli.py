@@ -180,21 +180,23 @@ def test_without_mpi4py_one_process_of_a_launcher_works(project, monkeypatch, ca
 
 @pytest.mark.mpi
 @pytest.mark.parametrize("n_processes", [2, 5])
-def test_mpi_processes_write_the_same_files(project, n_processes):
+def test_mpi_processes_write_the_same_files(project, mpirun, n_processes):
     options = ("--norm", "--bg_radius", "4", "--white_dust", "2")
     _extract(*options)
     one = _contents()
     shutil.rmtree("Extract")
-    done = _run_with_mpi(n_processes, *SOURCE, *RECENTRE, *OUTPUT, *options)
+    done = _run_with_mpi(mpirun, n_processes, *SOURCE, *RECENTRE, *OUTPUT, *options)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Done preprocessing!") == 1
     assert _contents() == one
 
 
 @pytest.mark.mpi
-def test_a_failure_of_one_mpi_process_ends_all(project):
+def test_a_failure_of_one_mpi_process_ends_all(project, mpirun):
     os.truncate(NAMES[2], 5000)
-    done = _run_with_mpi(3, *SOURCE, *RECENTRE, *OUTPUT, "--pipeline_control", "Extract/job011/")
+    done = _run_with_mpi(
+        mpirun, 3, *SOURCE, *RECENTRE, *OUTPUT, "--pipeline_control", "Extract/job011/"
+    )
     assert done.returncode == 1
     assert done.stderr.count("aurefine: error:") == 1
     assert "mic3.mrc: the file is truncated" in done.stderr
@@ -202,19 +204,17 @@ def test_a_failure_of_one_mpi_process_ends_all(project):
 
 
 @pytest.mark.mpi
-def test_a_failure_before_the_work_ends_all_mpi_processes(project):
+def test_a_failure_before_the_work_ends_all_mpi_processes(project, mpirun):
     Path("particles.star").write_text("nothing\n")
-    done = _run_with_mpi(2, *SOURCE, *RECENTRE, *OUTPUT)
+    done = _run_with_mpi(mpirun, 2, *SOURCE, *RECENTRE, *OUTPUT)
     assert done.returncode == 1
     assert done.stderr.count("aurefine: error:") == 1
 
 
-def _run_with_mpi(n_processes, *options):
-    root = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+def _run_with_mpi(launcher, n_processes, *options):
     return subprocess.run(
-        ["mpirun", "--oversubscribe", "-n", str(n_processes), sys.executable, "-m", "aurefine",
-         "extract", *options],
-        capture_output=True, text=True, check=False, timeout=120, env=os.environ | root,
+        [*launcher(n_processes), sys.executable, "-m", "aurefine", "extract", *options],
+        capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
 
 

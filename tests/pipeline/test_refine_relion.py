@@ -1,7 +1,10 @@
 """RELION reads what a run leaves, and each program goes on from the other's iterations."""
 
+import os
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,13 +15,17 @@ from aurefine.io import read_map, read_particles, read_star, write_map
 
 PROGRAMS = (
     "relion_postprocess", "relion_reconstruct", "relion_star_handler", "relion_refine_mpi",
-    "mpirun",
 )  # fmt: skip
+# that of the system, which RELION is made for, not one of the Python environment
+FOLDERS = [f for f in os.get_exec_path() if Path(f) != Path(sys.executable).parent]
+MPIRUN = shutil.which("mpirun", path=os.pathsep.join(FOLDERS)) or ""
 pytestmark = [
     pytest.mark.relion,
-    pytest.mark.skipif(not all(map(shutil.which, PROGRAMS)), reason="RELION or mpirun is missing"),
+    pytest.mark.skipif(
+        not all(map(shutil.which, (*PROGRAMS, MPIRUN))), reason="RELION or mpirun is missing"
+    ),
 ]
-MPI = ["mpirun", "--allow-run-as-root", "--oversubscribe", "-n", "3", "relion_refine_mpi"]
+MPI = [MPIRUN, "--allow-run-as-root", "--oversubscribe", "-n", "3", "relion_refine_mpi"]
 
 
 def relion(folder, *command):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import importlib
 import importlib.util
@@ -13,7 +12,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aurefine.errors import AurefineError, OptionError
+from aurefine.errors import OptionError, describe_error
 from aurefine.jobs.stopping import TerminatedError
 
 __all__ = ["COMMANDS", "Command", "entry_point", "program_version", "run_command"]
@@ -90,22 +89,8 @@ def run_command(argv: Sequence[str]) -> int:
         # the reader of the output has gone (e.g. `| head`): nobody is left to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILURE
-    except AurefineError as error:
-        _report(str(error), arguments)
-    except MemoryError as error:
-        _report(
-            f"out of memory ({error or 'no details'}). Use --pad 1, a smaller box, fewer threads "
-            "or a machine with more memory.",
-            arguments,
-        )
-    except OSError as error:
-        _report(_describe_os_error(error), arguments)
     except Exception as error:
-        _report(
-            f"unexpected {type(error).__name__}: {error}. This is a defect of aurefine; run again "
-            "with --debug and report the output.",
-            arguments,
-        )
+        _report(describe_error(error), arguments)
     return EXIT_FAILURE
 
 
@@ -148,13 +133,6 @@ def _help_page() -> str:
     lines += [f"  {c.name:<15} {c.summary}" for c in COMMANDS if _exists(c)]
     lines += ["", "'aurefine COMMAND --help' shows the options of a command.", ""]
     return "\n".join(lines)
-
-
-def _describe_os_error(error: OSError) -> str:
-    name = f"{error.filename}: " if error.filename else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{name}the disk is full. Free some space, then go on with --continue."
-    return f"{name}{error.strerror or error}."
 
 
 def _report(message: str, arguments: Sequence[str]) -> None:

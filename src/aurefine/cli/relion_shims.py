@@ -24,7 +24,7 @@ SHIMS: dict[str, str] = {
     "relion_postprocess": "postprocess",
 }
 
-_WITH_MPI = ("extract",)
+_WITH_MPI = ("extract", "refine")
 
 
 def run(argv: Sequence[str]) -> int:

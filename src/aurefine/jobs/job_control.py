@@ -12,7 +12,7 @@ from pathlib import Path
 from aurefine.errors import AurefineError, OutputError
 from aurefine.jobs.stopping import TerminatedError, stoppable
 
-__all__ = ["AbortRequestedError", "check_abort", "run_controlled"]
+__all__ = ["AbortRequestedError", "check_abort", "mark_failure", "run_controlled"]
 
 _ABORT_WISH = "RELION_JOB_ABORT_NOW"
 _EXITS = ("SUCCESS", "FAILURE", "ABORTED")
@@ -86,6 +86,11 @@ def run_controlled(directory: str, work: Callable[[], None], *, folder: str = ""
         raise
     _mark(directory, "SUCCESS")
     return 0
+
+
+def mark_failure(directory: str) -> None:
+    """Leave the marker of a failed job; "" means no job directory."""
+    _mark(directory, "FAILURE")
 
 
 def _remove_temporary_files(folder: str) -> None:

@@ -46,16 +46,20 @@ from aurefine.jobs.refine_options import (
     to_refine_options,
     to_run_settings,
 )
+from aurefine.jobs.refine_processes import JobFiles, Team, too_few_processes
 from aurefine.jobs.refine_reference import load_mask, load_references, symmetry_correlation
 from aurefine.jobs.refine_result import RefinementResult, finished_result, result_of
 from aurefine.jobs.run_log import RunLog
 from aurefine.jobs.stopping import unwrapped_stop
 from aurefine.parallel.pool import WorkerPool
+from aurefine.refine.crew import Crew
 from aurefine.refine.half_sets import HalfSets
 from aurefine.refine.initialise import initial_state
 from aurefine.refine.iteration import RefinementInput
+from aurefine.refine.leader import Leader
 from aurefine.refine.loop import run_refinement
 from aurefine.refine.options import RefineOptions
+from aurefine.refine.ranks import MINIMUM
 from aurefine.refine.state import RefinementState, selected
 
 __all__ = ["RefinementResult", "refine", "run_job"]
@@ -63,8 +67,14 @@ __all__ = ["RefinementResult", "refine", "run_job"]
 _SYMMETRY_WARNING = 0.7  # correlation below which a reference does not look symmetric
 
 
-def run_job(values: Mapping[str, Any]) -> int:
+def run_job(values: Mapping[str, Any], team: Team | None = None) -> int:
     """Run *3D auto-refine* with option values by name and return the exit code.
+
+    Parameters
+    ----------
+    values : mapping
+    team : Team, optional
+        The processes that this one leads; by default it works alone.
 
     Raises
     ------
@@ -76,7 +86,9 @@ def run_job(values: Mapping[str, Any]) -> int:
         return dry_run(values)
 
     def work() -> None:
-        _run(values)
+        if team is not None and len(team.places) < MINIMUM:
+            raise too_few_processes(len(team.places))
+        _run(values, team)
 
     output = str(values.get("output") or values.get("continue_from") or "")
     return run_controlled(
@@ -125,7 +137,7 @@ def refine(
     return _run(values)
 
 
-def _run(values: Mapping[str, Any]) -> RefinementResult:
+def _run(values: Mapping[str, Any], team: Team | None = None) -> RefinementResult:
     start = time.perf_counter()
     found = find_start(values)
     values, stored = found.values, found.checkpoint
@@ -141,7 +153,7 @@ def _run(values: Mapping[str, Any]) -> RefinementResult:
     _prepare_directory(settings.output_root)
     directory = Path(settings.output_root).parent
     log = RunLog(directory, verbosity=settings.verbosity, show_progress=settings.show_progress)
-    with log, unwrapped_stop():
+    with log, _watched(team), unwrapped_stop():
         log.write(f" aurefine version: {__version__}")
         notes = notes_of(REFINE_OPTIONS, values)
         if stored is not None:
@@ -177,6 +189,7 @@ def _run(values: Mapping[str, Any]) -> RefinementResult:
                     f"{options.auto_iter_max} allows: there is nothing to do. Give a larger number"
                 )
             job = RefineJob(inputs.table, options, settings, log)
+            files = JobFiles(str(directory), settings.pipeline_control)
             data = RefinementInput(
                 inputs.particles,
                 options,
@@ -187,11 +200,29 @@ def _run(values: Mapping[str, Any]) -> RefinementResult:
             with _advice_to_continue(job, settings, log):
                 if stored is None:
                     state = job.checkpoint(state, options)
-                final = run_refinement(state, data, HalfSets(data, pool), job)
+                final = run_refinement(state, data, _crew(data, pool, team, files, log), job)
                 job.write_profile()
         _write_plots(final, job.history, options, settings, log)
         log.write(f" Time: {time.perf_counter() - start:.1f} s")
     return result_of(final, inputs.table, job.history, settings.output_root)
+
+
+def _watched(team: Team | None) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext() if team is None else team.watched()
+
+
+def _crew(
+    data: RefinementInput, pool: WorkerPool, team: Team | None, files: JobFiles, log: RunLog
+) -> Crew:
+    """Return what works on the half sets: this process, or those that it leads."""
+    if team is None:
+        return HalfSets(data, pool)
+    log.write(team.describe())
+    problem = team.binding_problem(data.options.n_threads)
+    if problem:
+        log.warn(problem)
+    team.leader = Leader(team.ranks, data, files)
+    return team.leader
 
 
 def _log_finished(found: Start) -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
+
+from aurefine.errors import OptionError
 
 __all__ = ["SERIAL", "Communicator", "find_communicator", "launched_place"]
 
@@ -55,31 +57,6 @@ class _Serial:
         return [value]
 
 
-class _Mpi:
-    """All processes that an MPI launcher started."""
-
-    def __init__(self) -> None:
-        from mpi4py import MPI  # optional, and starts MPI
-
-        self._world = MPI.COMM_WORLD
-
-    @property
-    def rank(self) -> int:
-        return int(self._world.rank)
-
-    @property
-    def size(self) -> int:
-        return int(self._world.size)
-
-    def scatter(self, values: Sequence[Value] | None) -> Value:
-        value: Value = self._world.scatter(values)
-        return value
-
-    def gather(self, value: Value) -> list[Value]:
-        values: list[Any] | None = self._world.gather(value)
-        return values or []
-
-
 SERIAL: Communicator = _Serial()
 
 
@@ -97,11 +74,27 @@ def find_communicator() -> Communicator | None:
     Returns
     -------
     communicator : Communicator or None
-        That of MPI under its launcher, otherwise `SERIAL`; None if a launcher started several
-        processes but mpi4py is not installed, so that they can not find each other.
+        An `MpiCommunicator` under a launcher of MPI, otherwise `SERIAL`; None if a launcher
+        started several processes but mpi4py is not installed, so that they can not find each
+        other.
+
+    Raises
+    ------
+    OptionError
+        If mpi4py uses another MPI than the launcher, so that each process believes to be alone.
     """
-    if launched_place()[1] < 2:
+    _, size = launched_place()
+    if size < 2:
         return SERIAL
     if importlib.util.find_spec("mpi4py") is None:
         return None
-    return _Mpi()
+    from aurefine.parallel.mpi import MpiCommunicator
+
+    world = MpiCommunicator()
+    if world.size != size:
+        raise OptionError(
+            f"the launcher started {size} processes, but {world.library()}, which mpi4py uses, "
+            f"finds {world.size}: they do not belong together. Start with the mpirun of that "
+            "library, or install mpi4py for the MPI of this machine (docs/cluster.md)."
+        )
+    return world

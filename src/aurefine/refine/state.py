@@ -125,11 +125,16 @@ def selected(poses: Poses, rows: IntArray) -> Poses:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageTimes:
-    """Wall and CPU seconds by stage of one iteration and the peak memory of the process."""
+    """Seconds by stage of one iteration, peak memory, and what processes told each other.
+
+    With several processes, seconds are those of the first that works on half 1, memory is that
+    of the one that needs most, and bytes are those of all.
+    """
 
     seconds: dict[str, float] = field(default_factory=dict)
     cpu_seconds: dict[str, float] = field(default_factory=dict)
     peak_memory: float = 0.0  # GiB
+    sent: dict[str, int] = field(default_factory=dict)  # bytes by purpose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
