@@ -17,6 +17,7 @@ from aurefine.jobs.options import Option
 from aurefine.jobs.postprocess_table import POSTPROCESS_OPTIONS
 from aurefine.jobs.refine_options import REFINE_OPTIONS
 from aurefine.jobs.simulate_table import SIMULATE_OPTIONS
+from aurefine.jobs.submit_table import SUBMIT_OPTIONS
 
 FOLDER = Path(__file__).resolve().parent
 PROGRAMS = {
@@ -26,6 +27,7 @@ PROGRAMS = {
     "mask": MASK_OPTIONS,
     "postprocess": POSTPROCESS_OPTIONS,
     "simulate": SIMULATE_OPTIONS,
+    "submit": SUBMIT_OPTIONS,
 }
 
 

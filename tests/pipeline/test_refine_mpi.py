@@ -181,7 +181,7 @@ def test_two_processes_are_too_few(start, tmp_path):
     code, _, err = start(2, tmp_path).wait()
     assert code == 1
     assert err.count("aurefine: error:") == 1
-    assert "at least 3 are needed" in err
+    assert "2 processes can not refine: at least 3 are needed" in err
     assert (tmp_path / "RELION_JOB_EXIT_FAILURE").exists()
 
 

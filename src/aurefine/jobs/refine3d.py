@@ -18,6 +18,7 @@ from aurefine.geometry.symmetry import point_group
 from aurefine.io.file_array import array_in_file
 from aurefine.jobs.job_control import run_controlled
 from aurefine.jobs.options import notes_of
+from aurefine.jobs.processes import MINIMUM, too_few_processes
 from aurefine.jobs.refine_dry_run import dry_run
 from aurefine.jobs.refine_estimate import (
     forecast,
@@ -46,20 +47,17 @@ from aurefine.jobs.refine_options import (
     to_refine_options,
     to_run_settings,
 )
-from aurefine.jobs.refine_processes import JobFiles, Team, too_few_processes
+from aurefine.jobs.refine_processes import Team
 from aurefine.jobs.refine_reference import load_mask, load_references, symmetry_correlation
 from aurefine.jobs.refine_result import RefinementResult, finished_result, result_of
 from aurefine.jobs.run_log import RunLog
 from aurefine.jobs.stopping import unwrapped_stop
 from aurefine.parallel.pool import WorkerPool
-from aurefine.refine.crew import Crew
 from aurefine.refine.half_sets import HalfSets
 from aurefine.refine.initialise import initial_state
 from aurefine.refine.iteration import RefinementInput
-from aurefine.refine.leader import Leader
 from aurefine.refine.loop import run_refinement
 from aurefine.refine.options import RefineOptions
-from aurefine.refine.ranks import MINIMUM
 from aurefine.refine.state import RefinementState, selected
 
 __all__ = ["RefinementResult", "refine", "run_job"]
@@ -173,8 +171,9 @@ def _run(values: Mapping[str, Any], team: Team | None = None) -> RefinementResul
             expected = forecast(run_size(inputs, options, settings), settings.output_root)
             log.write(forecast_lines(expected))
             refuse_if_too_large(expected, log.warn, ignore=settings.ignore_memory_check)
-            at_hand = particles_at_hand(inputs.particles, settings, log.write)
-            inputs = replace(inputs, particles=stack.enter_context(at_hand))
+            if team is None:  # else the followers do so
+                at_hand = particles_at_hand(inputs.particles, settings, log.write)
+                inputs = replace(inputs, particles=stack.enter_context(at_hand))
             mask, second_mask = (
                 load_mask(name, inputs.box_size, inputs.pixel_size, log.warn)
                 for name in (settings.solvent_mask, settings.solvent_mask2)
@@ -189,7 +188,6 @@ def _run(values: Mapping[str, Any], team: Team | None = None) -> RefinementResul
                     f"{options.auto_iter_max} allows: there is nothing to do. Give a larger number"
                 )
             job = RefineJob(inputs.table, options, settings, log)
-            files = JobFiles(str(directory), settings.pipeline_control)
             data = RefinementInput(
                 inputs.particles,
                 options,
@@ -200,7 +198,8 @@ def _run(values: Mapping[str, Any], team: Team | None = None) -> RefinementResul
             with _advice_to_continue(job, settings, log):
                 if stored is None:
                     state = job.checkpoint(state, options)
-                final = run_refinement(state, data, _crew(data, pool, team, files, log), job)
+                crew = team.lead(data, settings, log) if team else HalfSets(data, pool)
+                final = run_refinement(state, data, crew, job)
                 job.write_profile()
         _write_plots(final, job.history, options, settings, log)
         log.write(f" Time: {time.perf_counter() - start:.1f} s")
@@ -209,20 +208,6 @@ def _run(values: Mapping[str, Any], team: Team | None = None) -> RefinementResul
 
 def _watched(team: Team | None) -> contextlib.AbstractContextManager[None]:
     return contextlib.nullcontext() if team is None else team.watched()
-
-
-def _crew(
-    data: RefinementInput, pool: WorkerPool, team: Team | None, files: JobFiles, log: RunLog
-) -> Crew:
-    """Return what works on the half sets: this process, or those that it leads."""
-    if team is None:
-        return HalfSets(data, pool)
-    log.write(team.describe())
-    problem = team.binding_problem(data.options.n_threads)
-    if problem:
-        log.warn(problem)
-    team.leader = Leader(team.ranks, data, files)
-    return team.leader
 
 
 def _log_finished(found: Start) -> None:

@@ -9,18 +9,24 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from aurefine.errors import OptionError, describe_error
+import numpy as np
+
+from aurefine.errors import describe_error
 from aurefine.jobs.job_control import mark_failure
+from aurefine.jobs.refine_images import particles_at_hand
+from aurefine.jobs.refine_options import RunSettings
+from aurefine.jobs.run_log import RunLog
 from aurefine.jobs.stopping import TerminatedError, stoppable
 from aurefine.parallel.mpi import MpiCommunicator, ProcessFailedError, Tag
 from aurefine.refine.follower import follow
+from aurefine.refine.iteration import RefinementInput
 from aurefine.refine.leader import Leader
-from aurefine.refine.ranks import MINIMUM, Ranks, form_teams
+from aurefine.refine.ranks import Ranks, form_teams
 
-__all__ = ["JobFiles", "Place", "Team", "follow_job", "lead_job", "too_few_processes"]
+__all__ = ["Place", "Team", "follow_job", "lead_job"]
 
 _PATIENCE_WITH_LEADER = 20.0  # seconds in which it should have ended this process
 _LAST_SECONDS = 0.4  # after a signal; mpirun kills one second after it
@@ -47,14 +53,6 @@ class Place:
             return bool(psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE)
         except psutil.NoSuchProcess:
             return True
-
-
-@dataclass(slots=True)
-class JobFiles:
-    """Where a job leaves its messages and markers."""
-
-    directory: str = ""  # of run.err; "" before the job has begun
-    control: str = ""  # value of --pipeline_control
 
 
 class Team:
@@ -86,6 +84,18 @@ class Team:
             f" for {n_threads} threads. Start with mpirun --bind-to none, or with "
             f"--map-by slot:PE={n_threads}"
         )
+
+    def lead(self, data: RefinementInput, settings: RunSettings, log: RunLog) -> Leader:
+        """Give the followers their data and tell the log about them."""
+        log.write(self.describe())
+        problem = self.binding_problem(data.options.n_threads)
+        if problem:
+            log.warn(problem)
+        self.leader = Leader(self.ranks, data, settings)
+        for place in self.places[1:]:
+            lines = self.leader.first_replies[place.rank]
+            log.write(f" Process {place.rank} on {place.host}:{line}" for line in lines)
+        return self.leader
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
@@ -156,30 +166,28 @@ def follow_job(world: MpiCommunicator) -> int:
         0; what went wrong shows in the exit code of the leader.
     """
     team = _form_team(world)
-    files = JobFiles()
+    job: list[RunSettings] = []  # once the leader has told
 
-    def take_note(note: JobFiles) -> None:
-        files.directory, files.control = note.directory, note.control
+    @contextlib.contextmanager
+    def prepare(
+        data: RefinementInput, settings: RunSettings, half: int
+    ) -> Iterator[tuple[RefinementInput, list[str]]]:
+        job.append(settings)
+        lines: list[str] = []
+        rows = np.flatnonzero(data.particles.half == half)
+        with particles_at_hand(data.particles, settings, lines.append, rows) as particles:
+            yield replace(data, particles=particles), lines
 
     try:
         with stoppable(lambda number: time.sleep(_LAST_SECONDS)):
             try:
-                follow(team.ranks, take_note)
+                follow(team.ranks, prepare)
             except (KeyboardInterrupt, TerminatedError):
-                _report_dead(team, files)
+                _report_dead(team, job)
                 os._exit(EXIT_FAILURE)
     except Exception as error:
         _report_failure(world, team.places[world.rank], describe_error(error))
     return 0
-
-
-def too_few_processes(size: int) -> OptionError:
-    """Return the message for a number of processes that can not work."""
-    return OptionError(
-        f"{size} processes were started, but at least {MINIMUM} are needed: one leads, and each "
-        f"half set has its own. Start mpirun -n {MINIMUM} or more (odd numbers share the work "
-        "evenly), or run without mpirun."
-    )
 
 
 def _form_team(world: MpiCommunicator) -> Team:
@@ -201,7 +209,7 @@ def _words_on_dead(places: list[Place]) -> str | None:
     )
 
 
-def _report_dead(team: Team, files: JobFiles) -> None:
+def _report_dead(team: Team, job: list[RunSettings]) -> None:
     """Report, on being stopped, which neighbour has died, and leave the leader time to read.
 
     If it was the leader, the first follower of the host does what it can not do any more.
@@ -210,12 +218,13 @@ def _report_dead(team: Team, files: JobFiles) -> None:
     words = _words_on_dead(team.places)
     if words is not None and team.places[0].host != own.host:
         team.ranks.world.send(words, 0, Tag.FAILED)
-    elif words is not None and team.places[0].is_dead() and files.directory:
+    elif words is not None and team.places[0].is_dead() and job:
         alive = [p.rank for p in team.places if p.host == own.host and not p.is_dead()]
         if own.rank == alive[0]:
-            with open(Path(files.directory) / "run.err", "a", encoding="utf-8") as stream:
+            path = Path(job[0].output_root).with_name("run.err")
+            with open(path, "a", encoding="utf-8") as stream:
                 stream.write(f"aurefine: error: {words}\n")
-            mark_failure(files.control)
+            mark_failure(job[0].pipeline_control)
     time.sleep(_LAST_SECONDS)
 
 

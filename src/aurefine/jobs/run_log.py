@@ -14,6 +14,7 @@ from typing import Any, TextIO
 from aurefine.errors import AurefineError, OutputError
 from aurefine.jobs.job_control import AbortRequestedError
 from aurefine.jobs.stopping import TerminatedError
+from aurefine.parallel.launcher import launcher_shows_terminal, launcher_writes_to
 
 __all__ = ["RunLog"]
 
@@ -54,8 +55,8 @@ class RunLog:
         self._verbosity = verbosity
         self._out_path = Path(directory) / "run.out"
         self._err_path = Path(directory) / "run.err"
-        self._out_is_stdout = _is_same_file(self._stdout, self._out_path)
-        self._err_is_stderr = _is_same_file(self._stderr, self._err_path)
+        self._out_is_stdout = _reaches(self._stdout, 1, self._out_path)
+        self._err_is_stderr = _reaches(self._stderr, 2, self._err_path)
         self._out = None if self._out_is_stdout else _open(self._out_path)
         try:
             self._err = None if self._err_is_stderr else _open(self._err_path)
@@ -63,7 +64,8 @@ class RunLog:
             if self._out is not None:
                 self._out.close()
             raise
-        self._shows_bar = show_progress and verbosity > 0 and _is_terminal(self._stdout)
+        is_watched = _is_terminal(self._stdout) and launcher_shows_terminal()
+        self._shows_bar = show_progress and verbosity > 0 and is_watched
         self._console: Any = None  # of the progress bar that is shown at the moment
         self._open_line = False  # whether a bar of dots has begun
 
@@ -247,6 +249,12 @@ def _append(stream: TextIO, text: str, path: Path) -> None:
 
 def _is_terminal(stream: TextIO) -> bool:
     return bool(getattr(stream, "isatty", lambda: False)())
+
+
+def _reaches(stream: TextIO, number: int, path: Path) -> bool:
+    """Whether a stream already writes to `path`, by itself or through the launcher of MPI."""
+    is_own = stream is (sys.stdout if number == 1 else sys.stderr)
+    return _is_same_file(stream, path) or (is_own and launcher_writes_to(number, path))
 
 
 def _is_same_file(stream: TextIO, path: Path) -> bool:

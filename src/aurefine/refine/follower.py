@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -27,26 +28,34 @@ Array = npt.NDArray[Any]
 _PIECE = 1 << 26  # elements that are added at a time
 
 
-def follow(ranks: Ranks, take_note: Callable[[Any], None]) -> None:
+Prepare = Callable[
+    [RefinementInput, Any, int], contextlib.AbstractContextManager[tuple[RefinementInput, Any]]
+]
+
+
+def follow(ranks: Ranks, prepare: Prepare) -> None:
     """Do what the leader announces until it dismisses this process.
 
     Parameters
     ----------
-    take_note : callable
-        Is given the note that the leader sends at the start.
+    prepare : callable
+        Is called with the data, the note that the leader sends with them, and the half. Its
+        context gives the data as this process can use them, and the reply to the note.
     """
     world = ranks.world
     if (announced := world.await_value(0)) is None:
         return
     start: tuple[RefinementInput, Any] = world.broadcast(None, purpose=announced[1])
     data, note = start
-    take_note(note)
     if ranks.makes_maps:
         masks = world.await_value(0)
         data = replace(data, solvent_mask=masks[0], solvent_mask2=masks[1])
-    with WorkerPool(data.options.n_threads) as pool:
+    with (
+        prepare(data, note, ranks.half) as (data, reply),
+        WorkerPool(data.options.n_threads) as pool,
+    ):
         follower = _Follower(ranks, HalfSets(data, pool, (ranks.half,), _Links(ranks)))
-        world.send(None, 0, Tag.REPLY)
+        world.send(reply, 0, Tag.REPLY)
         while (announced := world.await_value(0)) is not None:
             step, purpose = announced
             arguments: tuple[Any, ...] = world.broadcast(None, purpose=purpose)

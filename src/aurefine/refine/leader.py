@@ -53,7 +53,7 @@ class Leader:
         )
         for rank in (1, 2):
             self._world.send(masks, rank, purpose="start")
-        self._replies()
+        self.first_replies = self._replies()  # to the note, by rank
 
     def begin(
         self, settings: IterationSettings, poses: Poses, models: Mapping[int, HalfModel]

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 from aurefine.parallel.mpi import MpiCommunicator
 
-__all__ = ["MINIMUM", "Ranks", "form_teams", "half_of"]
-
-MINIMUM = 3  # a leader and one follower for each half
+__all__ = ["Ranks", "form_teams", "half_of"]
 
 
 def half_of(rank: int) -> int:
