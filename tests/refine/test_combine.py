@@ -13,6 +13,7 @@ from aurefine.refine.coarse import Pairs
 from aurefine.refine.combine import accumulate, backprojection_weights, slab_bounds
 from aurefine.refine.exact_volume import volume_scales
 from aurefine.refine.maximisation import reconstruct, symmetrise
+from aurefine.refine.profile import Stopwatch
 from aurefine.refine.projector import build_projector
 from aurefine.refine.search import Posterior
 from aurefine.refine.sums import complete_sums, empty_sums
@@ -60,7 +61,7 @@ def back_project(case, plan, model, pool):
         origin = np.rint((offsets[rows] - FRACTION) / geometry.pixel_size).astype(np.int64)
         raw = particles.images.read(rows)
         batch = prepare_batch(
-            particles, rows, raw, origin, np.ones(len(rows)), model, plan, geometry, pool, 1
+            particles, rows, raw, origin, None, np.ones(len(rows)), model, plan, geometry, pool, 1
         )
         noise_group = particles.noise_group[rows]
         flags = np.array([particles.optics_groups[g].is_premultiplied for g in particles.optics])
@@ -78,6 +79,7 @@ def back_project(case, plan, model, pool):
             projector,
             sums.exact,
             pool,
+            Stopwatch(),
         )
         found.append((geometry, batch, statistics))
     return complete_sums(sums, pool), found
@@ -167,7 +169,7 @@ def test_back_projection_weights(simulate, options, plan_for, half_model, pool, 
     rows = np.arange(2)
     batch = prepare_batch(
         case.particles, rows, case.particles.images.read(rows), np.zeros((2, 2), np.int64),
-        np.ones(2), model, plan, geometry, pool, 1,
+        None, np.ones(2), model, plan, geometry, pool, 1,
     )  # fmt: skip
     numerator, denominator = backprojection_weights(
         batch, rows, np.array([False, True]), plan, geometry

@@ -89,7 +89,7 @@ def test_the_true_pose_scores_best(
     origin = np.rint((offsets - FRACTION) / geometry.pixel_size).astype(np.int64)
     raw = case.particles.images.read(rows)
     batch = prepare_batch(
-        case.particles, rows, raw, origin, np.ones(3), model, plan, geometry, pool, 1
+        case.particles, rows, raw, origin, None, np.ones(3), model, plan, geometry, pool, 1
     )
     cross_weights, norm_weights = score_weights(batch, rows * 0, plan, geometry)
     rng = np.random.default_rng(1)
@@ -216,7 +216,7 @@ def brute_force(case, plan, model, pool, row):
     raw = case.particles.images.read(np.array([row]))
     batch = prepare_batch(
         case.particles, np.array([row]), raw, origin[None].astype(np.int64),
-        np.array([intensity]), model, plan, geometry, pool, 7,
+        None, np.array([intensity]), model, plan, geometry, pool, 7,
     )  # fmt: skip
     image = batch.masked[0, 0] + 1j * batch.masked[0, 1]
     n_orientations = len(plan.grid.rot) * len(plan.psi)

@@ -14,6 +14,7 @@ from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.batch import PreparedBatch
 from aurefine.refine.exact_volume import ExactVolume, add_carries
 from aurefine.refine.plan import ImageGeometry, IterationPlan
+from aurefine.refine.profile import Stopwatch
 from aurefine.refine.projector import Projector
 from aurefine.refine.search import Posterior, balanced_ranges
 
@@ -75,6 +76,7 @@ def accumulate(
     projector: Projector,
     volume: ExactVolume,
     pool: WorkerPool,
+    stopwatch: Stopwatch,
 ) -> Statistics:
     """Combine the images of a batch per orientation, insert them and collect statistics.
 
@@ -179,8 +181,9 @@ def accumulate(
             )
             return carries
 
-        for carries in pool.map(insert, slabs):
-            add_carries(volume, *carries)
+        with stopwatch("insertion"):
+            for carries in pool.map(insert, slabs):
+                add_carries(volume, *carries)
     return statistics
 
 

@@ -172,6 +172,7 @@ class HalfStep:
                     self.projector,
                     volume,
                     self.pool,
+                    self.stopwatch,
                 )
             with self.stopwatch("statistics"):
                 results.append(

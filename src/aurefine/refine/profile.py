@@ -12,7 +12,7 @@ _OTHER = "other"
 
 
 class Stopwatch:
-    """Adds up the seconds of named stages; stages do not nest.
+    """Adds up the seconds of named stages; a stage within another does not count for that one.
 
     CPU seconds are those of all threads of the process, so that their ratio to wall seconds tells
     how many cores a stage keeps busy.
@@ -22,22 +22,34 @@ class Stopwatch:
         """Start with no stages."""
         self.seconds: dict[str, float] = {}
         self.cpu_seconds: dict[str, float] = {}
-        self._start = (time.perf_counter(), time.process_time())
+        self._start = _now()
+        self._inner = [(0.0, 0.0)]  # of each stage that runs: what belongs to stages within it
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
         """Time a block of code as part of `stage`."""
-        start = (time.perf_counter(), time.process_time())
+        start = _now()
+        self._inner.append((0.0, 0.0))
         try:
             yield
         finally:
-            self._add(stage, time.perf_counter() - start[0], time.process_time() - start[1])
+            now, inner = _now(), self._inner.pop()
+            wall, cpu = now[0] - start[0], now[1] - start[1]
+            outer = self._inner[-1]
+            self._inner[-1] = outer[0] + wall, outer[1] + cpu
+            self._add(stage, wall - inner[0], cpu - inner[1])
 
     def finish(self) -> None:
         """Count what belongs to no stage since the start as a stage of its own."""
-        wall, cpu = time.perf_counter() - self._start[0], time.process_time() - self._start[1]
+        now = _now()
+        wall, cpu = now[0] - self._start[0], now[1] - self._start[1]
         self._add(_OTHER, wall - sum(self.seconds.values()), cpu - sum(self.cpu_seconds.values()))
 
     def _add(self, stage: str, wall: float, cpu: float) -> None:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + wall
         self.cpu_seconds[stage] = self.cpu_seconds.get(stage, 0.0) + cpu
+
+
+def _now() -> tuple[float, float]:
+    """Wall and CPU seconds."""
+    return time.perf_counter(), time.process_time()
