@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from aurefine.gui.options import GUI_OPTIONS
 from aurefine.jobs.extract_table import EXTRACT_OPTIONS
 from aurefine.jobs.map_tools_table import IMAGE_HANDLER_OPTIONS
 from aurefine.jobs.mask_create_table import MASK_OPTIONS
@@ -28,6 +29,7 @@ PROGRAMS = {
     "postprocess": POSTPROCESS_OPTIONS,
     "simulate": SIMULATE_OPTIONS,
     "submit": SUBMIT_OPTIONS,
+    "gui": GUI_OPTIONS,
 }
 
 

@@ -19,6 +19,7 @@ PAGES = sorted(
 TABLES = {
     "refine": ("aurefine.jobs.refine_options", "REFINE_OPTIONS"),
     "simulate": ("aurefine.jobs.simulate_table", "SIMULATE_OPTIONS"),
+    "gui": ("aurefine.gui.options", "GUI_OPTIONS"),
     "extract": ("aurefine.jobs.extract_table", "EXTRACT_OPTIONS"),
     "image-handler": ("aurefine.jobs.map_tools_table", "IMAGE_HANDLER_OPTIONS"),
     "mask": ("aurefine.jobs.mask_create_table", "MASK_OPTIONS"),

@@ -131,7 +131,6 @@ class Page:
         self.tab = tab
         self.server = server
         self.problems: list[str] = []
-        self.artefacts = ARTEFACTS
         tab.set_default_timeout(60_000)
         tab.on("pageerror", lambda error: self.problems.append(str(error)))
         tab.on("console", self._note)

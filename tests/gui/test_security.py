@@ -6,7 +6,7 @@ import os
 import pytest
 
 from aurefine.gui.security import BODY_LIMIT
-from aurefine.project import open_project
+from aurefine.project import Process, open_project
 
 ORIGIN = "http://127.0.0.1:8000"
 API = ("/api/jobs", "/api/types", "/api/files/entries", "/api/events", "/api/project")
@@ -162,6 +162,29 @@ def test_job_name_can_not_be_a_path(client, secrets):
         response = client.get(path, params={"job": "../"})
         assert response.status_code == 400
         assert "no job" in response.json()["error"]
+
+
+def test_links_in_a_job_folder_do_not_lead_out(client, secrets):
+    name = "Refine3D/job001/"
+    folder = secrets / name
+    folder.mkdir(parents=True)
+    with open_project(secrets).edit("test") as pipeline:
+        pipeline.processes[name] = Process(name, "", "relion.refine3d", "Running")
+        pipeline.add_output(name, f"{name}run_class001.mrc", "DensityMap.mrc")
+    for file in ("run.out", "run.err", "note.txt", "job.star", "run_class001.mrc"):
+        (folder / file).symlink_to(secrets.parent / "secret.txt")
+    for ending in ("optimiser", "half1_model", "sampling", "data"):
+        (folder / f"run_it001_{ending}.star").symlink_to(secrets.parent / "secret.txt")
+    for path in (
+        "/api/refinement/progress",
+        "/api/refinement/directions",
+        "/api/results",
+        "/api/job/settings",
+    ):
+        response = client.get(path, params={"job": name})
+        assert response.status_code == 200, path
+        assert "secret\n" not in response.text, path
+        assert "the secret" not in response.text, path
 
 
 def test_pipe_is_not_opened(client, project):

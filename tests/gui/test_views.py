@@ -385,3 +385,17 @@ def test_server_ends_at_once_with_a_browser_open(project, serve):
         server.stop()
     assert server.process.returncode == 0
     assert "rror" not in server.log.read_text()
+
+
+def test_message_names_the_extra_if_the_web_packages_are_missing(project, monkeypatch):
+    import importlib.util
+
+    from aurefine.errors import OptionError
+    from aurefine.gui.command import run
+
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "uvicorn" else found(name)
+    )
+    with pytest.raises(OptionError, match=r"needs uvicorn: pip install 'aurefine\[gui\]'"):
+        run(["--project", str(project)])

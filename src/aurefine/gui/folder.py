@@ -78,12 +78,21 @@ class Folder:
             raise MissingFileError(f"{name}: is not a file.")
         return path
 
+    def holds(self, path: Path) -> bool:
+        """Whether a path leads, through all links, to a plain file of the project."""
+        try:
+            real = Path(os.path.realpath(path, strict=True))
+            return self.root in real.parents and stat.S_ISREG(real.stat().st_mode)
+        except OSError:
+            return False
+
     def entries(self, name: str) -> list[Entry]:
         """List a folder: folders first, then by name with numbers in order."""
         path = self.path(name)
         if not path.is_dir():
             raise MissingFileError(f"{name}: is not a folder.")
-        found = [self._entry(item) for item in os.scandir(path)]
+        with os.scandir(path) as items:
+            found = [self._entry(item) for item in items]
         return sorted(found, key=lambda entry: (entry.kind != "folder", _natural(entry.name)))
 
     def _entry(self, item: os.DirEntry[str]) -> Entry:

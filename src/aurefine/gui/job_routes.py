@@ -149,18 +149,17 @@ def job_routes(space: Workspace) -> list[Route]:
         fields: tuple[FormField, ...] = ()
         problem = ""
         try:
+            space.folder.file(f"{job.name}job.star")
             found = job_settings(project, job.name)
             values = found.values
             fields = found.job_type.fields if found.job_type else ()
         except AurefineError as error:  # the rest can be shown without it
             problem = str(error)
-        note = space.folder.root / job.name / "note.txt"
-        text = note.read_text(errors="replace") if note.is_file() else ""
         return {
             "values": values,
             "problem": problem,
             "labels": {field.key: field.label for field in fields if not field.is_hidden},
-            "commands": _commands(text),
+            "commands": _commands(space.text(f"{job.name}note.txt")),
             "inputs": _files(space, [node for node, user in pipeline.inputs if user == job.name]),
             "outputs": _files(space, [n for maker, n in pipeline.outputs if maker == job.name]),
         }

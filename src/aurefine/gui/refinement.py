@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aurefine.errors import AurefineError
+from aurefine.gui.folder import Folder
 from aurefine.gui.stages import read_stage, tail_text, warnings_of
 
 __all__ = ["RefinementStore", "latest_files"]
@@ -22,9 +23,16 @@ _LOG_BYTES = 1 << 19
 
 
 class RefinementStore:
-    """Reads each file once for each of its versions."""
+    """Reads each file once for each of its versions.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    project : Folder
+        Files that lead out of it are not read.
+    """
+
+    def __init__(self, project: Folder) -> None:
+        self._project = project
         self._lock = threading.Lock()
         self._iterations: OrderedDict[tuple[str, int], tuple[dict[str, Any], list[float]]] = (
             OrderedDict()
@@ -45,14 +53,14 @@ class RefinementStore:
                 row = {**row, "iteration": rows[-1]["iteration"] + 1 if rows else 1}
             rows.append(row)
             curves.append(curve)
-        out = tail_text(folder / "run.out", _LOG_BYTES)
+        out = self._text(folder / "run.out", _LOG_BYTES)
         started = found[-1].stat().st_mtime if found else None
         return {
             "history": rows,
             "fsc": curves,
             "stage": read_stage(out, started).as_json(),
             "files": latest_files(folder),
-            "warnings": warnings_of(out, tail_text(folder / "run.err")),
+            "warnings": warnings_of(out, self._text(folder / "run.err")),
         }
 
     def directions(self, folder: Path) -> dict[str, Any] | None:
@@ -61,16 +69,24 @@ class RefinementStore:
         if data is None:
             return None
         path = folder / data
+        if not self._project.holds(path):
+            return None
         key = (str(path), path.stat().st_mtime_ns)
         with self._lock:
             if key in self._directions:
                 return self._directions[key]
-        result = _read_directions(path)
+        result = self._read_directions(path)
         with self._lock:
             self._directions[key] = result
             while len(self._directions) > 8:
                 self._directions.popitem(last=False)
         return result
+
+    def _holds(self, name: str) -> bool:
+        return self._project.holds(Path(name))
+
+    def _text(self, path: Path, n_bytes: int = 1 << 16) -> str:
+        return tail_text(path, n_bytes) if self._project.holds(path) else ""
 
     def _iteration(self, optimiser: Path) -> tuple[dict[str, Any], list[float]] | None:
         from aurefine.jobs.refine_history import read_iteration  # pandas takes a while to import
@@ -84,6 +100,9 @@ class RefinementStore:
             stem = str(optimiser).removesuffix("_optimiser.star")
             root, mark, number = stem.rpartition("_it")
             names = FileNames(root, int(number)) if mark and number.isdigit() else FileNames(stem)
+            half = 1 if names.iteration is not None else None
+            if not all(map(self._holds, (names.optimiser, names.model(half), names.sampling))):
+                return None
             row, fsc = read_iteration(names)
         except (AurefineError, KeyError, OSError):
             return None  # of another program, or a file of it is gone
@@ -96,6 +115,28 @@ class RefinementStore:
             while len(self._iterations) > _MAX_KEPT:
                 self._iterations.popitem(last=False)
         return row, curve
+
+    def _read_directions(self, path: Path) -> dict[str, Any]:
+        from aurefine.geometry.symmetry import point_group
+        from aurefine.io import read_star
+        from aurefine.report.directions import direction_histogram
+
+        star = read_star(path, only=["particles", "images", ""])
+        table = star.table("particles" if "particles" in star else "")
+        rot, tilt = table["rlnAngleRot"].to_numpy(float), table["rlnAngleTilt"].to_numpy(float)
+        symmetry = "C1"
+        sampling = path.with_name(path.name.replace("_data.star", "_sampling.star"))
+        with contextlib.suppress(AurefineError, KeyError):
+            self._project.file(str(sampling.relative_to(self._project.root)))
+            values = read_star(sampling, only=["sampling_general"]).values("sampling_general")
+            symmetry = str(values["rlnSymmetryGroup"])
+        counts = direction_histogram(rot, tilt, symmetry=point_group(symmetry).matrices)
+        return {
+            "counts": [[round(float(value), 3) for value in row] for row in counts],
+            "particles": len(table),
+            "symmetry": symmetry,
+            "file": path.name,
+        }
 
 
 def latest_files(folder: Path) -> dict[str, str]:
@@ -138,28 +179,6 @@ def _optimisers(folder: Path) -> list[Path]:
 def _final(folder: Path) -> list[Path]:
     path = folder / "run_optimiser.star"
     return [path] if path.is_file() else []
-
-
-def _read_directions(path: Path) -> dict[str, Any]:
-    from aurefine.geometry.symmetry import point_group
-    from aurefine.io import read_star
-    from aurefine.report.directions import direction_histogram
-
-    star = read_star(path, only=["particles", "images", ""])
-    table = star.table("particles" if "particles" in star else "")
-    rot, tilt = table["rlnAngleRot"].to_numpy(float), table["rlnAngleTilt"].to_numpy(float)
-    symmetry = "C1"
-    sampling = path.with_name(path.name.replace("_data.star", "_sampling.star"))
-    with contextlib.suppress(AurefineError, KeyError):
-        values = read_star(sampling, only=["sampling_general"]).values("sampling_general")
-        symmetry = str(values["rlnSymmetryGroup"])
-    counts = direction_histogram(rot, tilt, symmetry=point_group(symmetry).matrices)
-    return {
-        "counts": [[round(float(value), 3) for value in row] for row in counts],
-        "particles": len(table),
-        "symmetry": symmetry,
-        "file": path.name,
-    }
 
 
 def _plain(value: Any) -> Any:

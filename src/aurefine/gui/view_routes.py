@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from starlette.routing import Route
 
-from aurefine.errors import AurefineError, StarError
+from aurefine.errors import StarError
 from aurefine.gui.answers import Answer, Question, get
 from aurefine.gui.refinement import latest_files
-from aurefine.gui.stages import tail_text, warnings_of
+from aurefine.gui.stages import warnings_of
 from aurefine.gui.workspace import Workspace
 from aurefine.project import Job, node_kind
 
@@ -52,7 +52,7 @@ def view_routes(space: Workspace) -> list[Route]:
         job = job_of(question)
         pipeline = space.project.pipeline()
         nodes = [node for maker, node in pipeline.outputs if maker == job.name]
-        present = [node for node in nodes if _is_readable(space, node)]
+        present = [node for node in nodes if space.folder.holds(space.folder.root / node)]
         kinds = {node: node_kind(pipeline.nodes.get(node, "")) for node in present}
         maps = [
             {"path": node, "kind": kind}
@@ -67,7 +67,7 @@ def view_routes(space: Workspace) -> list[Route]:
                 for key in ("half1", "half2")
                 if key in newest
             ]
-        out, err = tail_text(job.folder / "run.out"), tail_text(job.folder / "run.err")
+        out, err = space.text(f"{job.name}run.out"), space.text(f"{job.name}run.err")
         return {
             "maps": maps,
             "particles": [node for node, kind in kinds.items() if kind == "particles"],
@@ -82,13 +82,6 @@ def view_routes(space: Workspace) -> list[Route]:
         get("/api/refinement/directions", directions),
         get("/api/results", results),
     ]
-
-
-def _is_readable(space: Workspace, name: str) -> bool:
-    with contextlib.suppress(AurefineError):
-        space.folder.file(name)
-        return True
-    return False
 
 
 def _postprocess(space: Workspace, names: list[str]) -> dict[str, Any] | None:

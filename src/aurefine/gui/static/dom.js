@@ -138,6 +138,22 @@ export function debounce(call, wait) {
   return (...values) => { clearTimeout(timer); timer = setTimeout(() => call(...values), wait); };
 }
 
+// Run one call at a time; calls during a run lead to one more run after it.
+export function oneAtATime(call) {
+  let isRunning = false;
+  let isWanted = false;
+  return async () => {
+    isWanted = true;
+    if (isRunning) return;
+    isRunning = true;
+    while (isWanted) {
+      isWanted = false;
+      await call();
+    }
+    isRunning = false;
+  };
+}
+
 export function number(value, digits = 2) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   return value.toFixed(digits);

@@ -1,6 +1,6 @@
 // The end of run.out and run.err, following the files.
 
-import { h, clear, bytes } from "./dom.js";
+import { h, clear, bytes, oneAtATime } from "./dom.js";
 import { address, get, news } from "./api.js";
 
 export function logView(job, options = {}) {
@@ -11,8 +11,13 @@ export function logView(job, options = {}) {
     h("a", { class: "button small", download: "", href: "#" }, "Download")), text);
   let file = options.file || "run.out";
 
-  async function show() {
-    clear(tabs, ["run.out", "run.err", "note.txt"].map((name) => h("button", { type: "button", role: "tab", "aria-selected": name === file, onclick: () => { file = name; show(); } }, name)));
+  function choose(name) {
+    file = name;
+    clear(tabs, ["run.out", "run.err", "note.txt"].map((other) => h("button", { type: "button", role: "tab", "aria-selected": other === file, onclick: () => choose(other) }, other)));
+    show();
+  }
+
+  const show = oneAtATime(async () => {
     const path = `${job}${file}`;
     root.querySelector("a").href = address("/api/files/download", { path });
     const isAtEnd = text.scrollHeight - text.scrollTop - text.clientHeight < 40 || !text.textContent;
@@ -25,10 +30,10 @@ export function logView(job, options = {}) {
       note.textContent = "";
     }
     if (isAtEnd) text.scrollTop = text.scrollHeight;
-  }
+  });
 
   const off = news.on("files", (data) => { if (data.changed.includes(file)) show(); });
   root.release = off;
-  show();
+  choose(file);
   return root;
 }

@@ -1,6 +1,6 @@
 // A refinement while it runs and afterwards: stage, curves, orientations, slices, surface, log.
 
-import { h, clear, number, significant, duration, failure, busy, empty } from "./dom.js";
+import { h, clear, number, significant, duration, failure, busy, empty, oneAtATime } from "./dom.js";
 import { get, news } from "./api.js";
 import { linePlot, sequenceColor } from "./plot.js";
 import { mollweide, sphere, colorScale } from "./sphere.js";
@@ -116,7 +116,9 @@ export function refinementView(job) {
     }
   }
 
-  async function showDirections(file) {
+  let newestData = "";
+  const showDirections = oneAtATime(async () => {
+    const file = newestData;
     if (!file || file === lastDirections) return;
     lastDirections = file;
     try {
@@ -131,7 +133,7 @@ export function refinementView(job) {
       lastDirections = "";
       clear(parts.orientationNote, String(error.message));
     }
-  }
+  });
 
   async function refresh() {
     let data;
@@ -150,17 +152,11 @@ export function refinementView(job) {
     }
     root.dataset.iterations = String(data.history.length);
     showMaps(data);
-    showDirections(data.files.data);
+    newestData = data.files.data || "";
+    showDirections();
   }
 
-  let waiting = false;
-  let again = false;
-  async function refreshOnce() {
-    if (waiting) { again = true; return; }
-    waiting = true;
-    do { again = false; await refresh(); } while (again);
-    waiting = false;
-  }
+  const refreshOnce = oneAtATime(refresh);
   const offs = [news.on("files", refreshOnce), news.on("hello", refreshOnce)];
   const timer = setInterval(() => { if (job.status === "Running" && parts) refreshOnce(); }, 5000);
   root.release = () => { offs.forEach((off) => off()); clearInterval(timer); parts?.log.release(); parts?.surface.release(); };
