@@ -242,13 +242,17 @@ class ParticleImages:
                 loaded.update(zip(same.tolist(), self.read(same), strict=True))
         return replace(self, _loaded=loaded, _open=OrderedDict(), _lock=threading.Lock())
 
-    def read(self, indices: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    def read(
+        self, indices: npt.ArrayLike, *, must_be_finite: bool = True
+    ) -> npt.NDArray[np.float32]:
         """Read images.
 
         Parameters
         ----------
         indices : array-like, shape (m,), int
             Particle rows from 0, in any order, all of the same box size.
+        must_be_finite : bool
+            Whether pixels that are not finite are an error.
 
         Returns
         -------
@@ -284,7 +288,8 @@ class ParticleImages:
             stored = self._read_sections(index, first, stop - start)
             header = self._headers[index]
             images[start:stop] = stored if stored.ndim == 3 else decode_pixels(header, stored)
-        self._check_finite(images, rows)
+        if must_be_finite:
+            self._check_finite(images, rows)
         return images
 
     def _read_sections(self, index: int, first: int, count: int) -> npt.NDArray[Any]:
