@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from aurefine.gui.options import GUI_OPTIONS
+from aurefine.jobs.check_table import CHECK_OPTIONS
 from aurefine.jobs.extract_table import EXTRACT_OPTIONS
 from aurefine.jobs.map_tools_table import IMAGE_HANDLER_OPTIONS
 from aurefine.jobs.mask_create_table import MASK_OPTIONS
@@ -25,6 +26,7 @@ PROGRAMS = {
     "refine": REFINE_OPTIONS,
     "extract": EXTRACT_OPTIONS,
     "image-handler": IMAGE_HANDLER_OPTIONS,
+    "check": CHECK_OPTIONS,
     "mask": MASK_OPTIONS,
     "postprocess": POSTPROCESS_OPTIONS,
     "simulate": SIMULATE_OPTIONS,
@@ -101,6 +103,8 @@ def _spellings(option: Option, *, with_value: bool) -> str:
     first = flags[0]
     if with_value and option.kind != "bool":
         first += f" {option.unit or '|'.join(option.choices) or _VALUES.get(option.kind, 'TEXT')}"
+    if with_value and option.words:
+        first += f" [{'|'.join(option.words)}]"
     return ", ".join(f"`{flag}`".replace("|", "\\|") for flag in (first, *flags[1:]))
 
 

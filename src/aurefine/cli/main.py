@@ -33,6 +33,7 @@ class Command:
 
 COMMANDS: tuple[Command, ...] = (
     Command("refine", "aurefine.cli.refine", "3D auto-refine: particles and a map to a better map"),
+    Command("check", "aurefine.cli.check", "see whether input is fit for a refinement"),
     Command("simulate", "aurefine.cli.simulate", "make particle images from atoms or a map"),
     Command("extract", "aurefine.cli.extract", "extract particles from micrographs"),
     Command("image-handler", "aurefine.cli.image_handler", "rescale, filter and combine images"),

@@ -151,9 +151,15 @@ def _add(group: Any, option: Option) -> None:
         )
         return
     if option.kind == "bool":
-        group.add_argument(
-            *option.all_flags(), dest=option.name, action="store_true", help=help_text
-        )
+        if option.words:
+            group.add_argument(
+                *option.all_flags(), dest=option.name, type=_converter(option), nargs="?",
+                const=True, metavar="|".join(option.words), help=help_text,
+            )  # fmt: skip
+        else:
+            group.add_argument(
+                *option.all_flags(), dest=option.name, action="store_true", help=help_text
+            )
         if option.negatives:
             off = argparse.SUPPRESS if option.hidden else f"switch {option.flag} off"
             group.add_argument(

@@ -352,7 +352,7 @@ class ParticleImages:
             row = int(rows[bad[0]])
             raise ImageError(
                 f"particle row {row + 1}: {self.names[row]} has pixels that are not finite numbers"
-                " (NaN or infinite). Remove the particle or extract it again."
+                " (NaN or infinite). Remove the particle (--exclude_bad), or extract it again."
             )
 
     def __getstate__(self) -> dict[str, Any]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from aurefine.io import ParticleImages
+from aurefine.io import ParticleImages, ParticleTable
 from aurefine.jobs.check_findings import Finding, some_rows
 from aurefine.parallel.pool import WorkerPool
 
-__all__ = ["check_copies", "check_ctf", "check_pixels", "find_bad_images"]
+__all__ = ["check_copies", "check_ctf", "check_pixels", "find_bad_images", "without_bad_images"]
 
 Float = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -225,6 +226,19 @@ def find_bad_images(
     none = [np.empty(0, np.int64)]
     not_finite = np.sort(np.concatenate([bad for bad, _ in found] or none))
     return not_finite, np.sort(np.concatenate([flat for _, flat in found] or none))
+
+
+def without_bad_images(
+    table: ParticleTable, root: Path, pool: WorkerPool, warn: Callable[[str], None]
+) -> ParticleTable:
+    """Leave out the particles whose images can not be used, and say which."""
+    images = ParticleImages.open([str(n) for n in table.particles["rlnImageName"]], root=root)
+    not_finite, constant = find_bad_images(images, pool)
+    for finding in check_pixels(not_finite, constant, table.path):
+        warn(f"{finding.found} They are left out (--exclude_bad)")
+    keep = np.setdiff1d(np.arange(len(images)), np.concatenate([not_finite, constant]))
+    particles = table.particles.iloc[keep].reset_index(drop=True)
+    return ParticleTable(table.optics, particles, table.path)
 
 
 def check_pixels(not_finite: IntArray, constant: IntArray, path: str) -> list[Finding]:

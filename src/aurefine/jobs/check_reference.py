@@ -266,10 +266,8 @@ def _judge_size(
         synthetic = search.with_synthetic_images(as_given, seed)
         own = [synthetic.match(float(x)) for x in SIZES]
         expected = estimate_size(synthetic, own, diameter, seed)
-        if expected is not None:
-            if abs(size / expected.size - 1) <= tolerance:
-                return ()
-            size /= expected.size
+        if expected is not None and abs(size / expected.size - 1) <= tolerance:
+            return ()
     larger = f"{abs(size - 1) * 100:.0f} % {'larger' if size > 1 else 'smaller'}"
     pixel_size = search.geometry.pixel_size
     return (

@@ -163,6 +163,7 @@ class Option:
     note: str = ""
     range: Range = field(default_factory=Range)
     choices: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()  # that a bool option also takes as its value
     required: bool = False
     value_optional: bool = False  # the flag may stand alone, which means ""
     hidden: bool = False  # not shown in --help
@@ -188,8 +189,11 @@ class Option:
         value: Any = text
         if self.kind == "bool":
             lowered = text.strip().lower()
+            if lowered in self.words:
+                return lowered
             if lowered not in {"yes", "no", "true", "false", "1", "0"}:
-                raise OptionError(f"option {self.flag}: found '{text}', expected Yes or No.")
+                expected = ", ".join(("Yes, No", *self.words)) if self.words else "Yes or No"
+                raise OptionError(f"option {self.flag}: found '{text}', expected {expected}.")
             value = lowered in {"yes", "true", "1"}
         elif self.kind == "int":
             value = self._convert_int(text)
@@ -200,6 +204,8 @@ class Option:
 
     def check(self, value: Any) -> None:
         """Raise OptionError if `value` is not allowed."""
+        if self.words and isinstance(value, str) and value in self.words:
+            return
         is_number = self.kind in ("int", "float")
         is_right: bool = isinstance(value, _TYPES[self.kind])
         if self.kind == "bool":  # NumPy's own; NumPy is slow to import, and not needed for --help

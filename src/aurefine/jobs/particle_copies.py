@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["COPY_DISTANCE", "find_copies"]
+__all__ = ["COPY_DISTANCE", "confirm_copies", "find_copies"]
 
 Float = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 COPY_DISTANCE = 30.0  # Å, centres of two particles of one micrograph that are closer are one
+_SAME = 0.5  # correlation above which two images show the same pixels of a micrograph
+_N_CONFIRMED = 500  # pairs of images that are looked at
 _COORDINATES = ("rlnCoordinateX", "rlnCoordinateY")
 _PIXEL_SIZES = ("rlnMicrographOriginalPixelSize", "rlnMicrographPixelSize", "rlnImagePixelSize")
 
@@ -56,6 +60,56 @@ def find_copies(
     _, first = np.unique(label, return_index=True)
     numbers: IntArray = first[label].astype(np.int64)
     return numbers
+
+
+def confirm_copies(
+    copies: IntArray,
+    names: npt.NDArray[np.object_],
+    boxes: IntArray,
+    read: Callable[[IntArray], npt.NDArray[np.float32]],
+) -> IntArray:
+    """Keep only the copies whose images show the same pixels, up to a shift.
+
+    Coordinates alone can mislead: they may be made up, or belong to tilted views.
+
+    Parameters
+    ----------
+    copies : ndarray, shape (n_particles,)
+        From `find_copies`.
+    names : ndarray of str, shape (n_particles,)
+        Of the images.
+    boxes : ndarray, shape (n_particles,)
+        Their sizes [px].
+    read : callable
+        Gives the images of rows of one size, shape (n, box, box).
+
+    Returns
+    -------
+    ndarray, shape (n_particles,), int64
+        As `copies`. Of many pairs only some are looked at; if they show nothing of each other,
+        no pair counts.
+    """
+    rows = np.flatnonzero(copies != np.arange(len(copies)))
+    to_see = rows[(names[rows] != names[copies[rows]]) & (boxes[rows] == boxes[copies[rows]])]
+    if not len(to_see):
+        return copies
+    seen = to_see[np.linspace(0, len(to_see) - 1, min(len(to_see), _N_CONFIRMED)).astype(int)]
+    is_same = np.array([_correlation(read(np.array([row, copies[row]]))) > _SAME for row in seen])
+    confirmed = copies.copy()
+    dropped = seen[~is_same] if is_same.any() else to_see
+    confirmed[dropped] = dropped
+    return confirmed
+
+
+def _correlation(pair: npt.NDArray[np.float32]) -> float:
+    """Highest correlation of two images over all shifts."""
+    centred = pair - pair.mean(axis=(1, 2), keepdims=True)
+    norm = float(np.sqrt((centred**2).sum(axis=(1, 2), dtype=np.float64).prod()))
+    if norm == 0:
+        return 0.0
+    transform = np.fft.rfft2(centred)
+    product = np.fft.irfft2(transform[0] * transform[1].conj(), s=pair.shape[1:])
+    return float(product.max() / norm)
 
 
 def _near_pairs(particles: pd.DataFrame, optics: pd.DataFrame, distance: float) -> IntArray:

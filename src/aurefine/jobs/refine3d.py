@@ -16,6 +16,7 @@ from aurefine import __version__
 from aurefine.errors import OutputError
 from aurefine.geometry.symmetry import point_group
 from aurefine.io.file_array import array_in_file
+from aurefine.jobs.check_start import check_start
 from aurefine.jobs.job_control import run_controlled
 from aurefine.jobs.options import notes_of
 from aurefine.jobs.processes import MINIMUM, too_few_processes
@@ -48,7 +49,7 @@ from aurefine.jobs.refine_options import (
     to_run_settings,
 )
 from aurefine.jobs.refine_processes import Team
-from aurefine.jobs.refine_reference import load_mask, load_references, symmetry_correlation
+from aurefine.jobs.refine_reference import load_mask, load_references
 from aurefine.jobs.refine_result import RefinementResult, finished_result, result_of
 from aurefine.jobs.run_log import RunLog
 from aurefine.jobs.stopping import unwrapped_stop
@@ -61,8 +62,6 @@ from aurefine.refine.options import RefineOptions
 from aurefine.refine.state import RefinementState, selected
 
 __all__ = ["RefinementResult", "refine", "run_job"]
-
-_SYMMETRY_WARNING = 0.7  # correlation below which a reference does not look symmetric
 
 
 def run_job(values: Mapping[str, Any], team: Team | None = None) -> int:
@@ -163,7 +162,13 @@ def _run(values: Mapping[str, Any], team: Team | None = None) -> RefinementResul
         with WorkerPool(options.n_threads) as pool, contextlib.ExitStack() as stack:
             if stored is None:
                 seed = options.random_seed if options.random_seed >= 0 else int(time.time())
-                inputs = load_inputs(settings.particles, options, seed, log.warn)
+                inputs = load_inputs(
+                    settings.particles,
+                    options,
+                    seed,
+                    log.warn,
+                    bad_ones=pool if settings.excludes_bad else None,
+                )
             else:
                 table, seed = stored.table, stored.state.random_seed
                 root = image_root(table, settings.particles, log.warn)
@@ -179,7 +184,7 @@ def _run(values: Mapping[str, Any], team: Team | None = None) -> RefinementResul
                 for name in (settings.solvent_mask, settings.solvent_mask2)
             )
             if stored is None:
-                state = _first_state(inputs, options, settings, seed, pool, log)
+                state, options = _first_state(inputs, options, settings, seed, pool, log)
             else:
                 state = replace(stored.state, poses=selected(stored.state.poses, inputs.order))
             if state.controller.iteration >= options.auto_iter_max:
@@ -258,20 +263,11 @@ def _first_state(
     seed: int,
     pool: WorkerPool,
     log: RunLog,
-) -> RefinementState:
+) -> tuple[RefinementState, RefineOptions]:
+    """Iteration 0, and the options with what was left to be decided."""
     box, pixel_size = inputs.box_size, inputs.pixel_size
     check_diameter(options, box, pixel_size)
     references = load_references(settings, box, pixel_size, log.warn, log.write)
-    group = point_group(options.symmetry)
-    if len(group.matrices) > 1:
-        resolution = options.initial_lowpass if options.initial_lowpass > 0 else 20.0
-        correlation = symmetry_correlation(references[0], pixel_size, group.matrices, resolution)
-        if correlation < _SYMMETRY_WARNING:
-            log.warn(
-                f"{settings.reference}: correlation with its own {group.name} symmetry mates is "
-                f"only {correlation:.2f} (1 for a map with that symmetry on RELION's axes). "
-                "Check --sym and the orientation of the map"
-            )
     log.write(" Estimating initial noise spectra")
     state = initial_state(
         references,
@@ -286,7 +282,7 @@ def _first_state(
     )
     if options.check_normalisation:
         check_normalisation(inputs, state.options_particle_diameter, log.warn)
-    return state
+    return state, check_start(inputs, references[0], state, options, settings, pool, log)
 
 
 def _write_plots(

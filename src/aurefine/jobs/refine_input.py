@@ -13,11 +13,14 @@ import pandas as pd
 from aurefine.errors import ImageError, OptionError, StarError
 from aurefine.io import ParticleImages, ParticleTable, read_particles
 from aurefine.io.stacks import find_stack
+from aurefine.jobs.check_particles import without_bad_images
+from aurefine.jobs.particle_copies import find_copies
 from aurefine.jobs.refine_files import quantise_table
 from aurefine.jobs.refine_groups import join_small_groups, scale_groups, warn_of_small_groups
 from aurefine.optics.ctf import CtfParameters, check_ctf_columns
 from aurefine.optics.groups import OpticsGroup, optics_groups_from_table
 from aurefine.optics.mtf import MtfCurve, read_mtf
+from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.initialise import assign_halves
 from aurefine.refine.options import RefineOptions
 from aurefine.refine.particles import ParticleSet
@@ -57,7 +60,14 @@ class Inputs:
         return self.particles.optics_groups[0].pixel_size
 
 
-def load_inputs(path: str, options: RefineOptions, seed: int, warn: Warn) -> Inputs:
+def load_inputs(
+    path: str,
+    options: RefineOptions,
+    seed: int,
+    warn: Warn,
+    *,
+    bad_ones: WorkerPool | None = None,
+) -> Inputs:
     """Read a particle file and open its stacks.
 
     Parameters
@@ -69,6 +79,8 @@ def load_inputs(path: str, options: RefineOptions, seed: int, warn: Warn) -> Inp
         Decides the halves of particles that have none.
     warn : callable
         Receives messages.
+    bad_ones : WorkerPool, optional
+        Looks for images with unusable pixels, which are then left out.
 
     Raises
     ------
@@ -77,6 +89,8 @@ def load_inputs(path: str, options: RefineOptions, seed: int, warn: Warn) -> Inp
     """
     table = read_particles(path)
     root = image_root(table, path, warn)
+    if bad_ones is not None:
+        table = without_bad_images(table, root, bad_ones, warn)
     return inputs_from_table(table, root, options, seed, warn)
 
 
@@ -115,7 +129,9 @@ def inputs_from_table(
     optics_rows = frame["rlnOpticsGroup"].to_numpy(np.int64) - 1
     n = len(frame)
     subset = frame["rlnRandomSubset"].to_numpy(np.int64) if "rlnRandomSubset" in frame else None
-    half = assign_halves(subset, n, seed)
+    needs_halves = subset is None or not np.any(subset)
+    copies = find_copies(frame, table.optics) if needs_halves else None
+    half = assign_halves(subset, n, seed, copies)
     if options.scale:
         warn_of_small_groups(labels, half, group_names, warn)
 

@@ -63,6 +63,7 @@ _NOT_OF_THE_ALGORITHM = frozenset(
         "pipeline_control", "verbosity", "progress", "debug", "n_classes", "iterations",
         "skip_normalisation_check", "solvent_mask2", "preread_images", "scratch_dir",
         "keep_free_scratch", "keep_scratch", "relion_schedule", "dry_run", "ignore_memory_check",
+        "skip_checks", "exclude_bad",
     }
 )  # fmt: skip
 
@@ -88,6 +89,9 @@ class RunSettings:
     ignore_memory_check: bool = False
     verbosity: int = 1
     show_progress: bool = True
+    skips_checks: bool = False
+    excludes_bad: bool = False  # particles with unusable pixels
+    decides_firstiter_cc: bool = False  # by the greyscale of the reference
 
 
 def to_refine_options(values: Mapping[str, Any]) -> RefineOptions:
@@ -112,6 +116,7 @@ def to_refine_options(values: Mapping[str, Any]) -> RefineOptions:
     chosen["symmetry"] = point_group(full["symmetry"]).name
     if full["relax_symmetry"]:
         chosen["relax_symmetry"] = point_group(full["relax_symmetry"]).name
+    chosen["firstiter_cc"] = full["firstiter_cc"] is True
     chosen["check_normalisation"] = not full["skip_normalisation_check"]
     if full["tau2_fudge"] == -1:
         chosen["tau2_fudge"] = 1.0
@@ -172,6 +177,9 @@ def to_run_settings(values: Mapping[str, Any]) -> RunSettings:
         ignore_memory_check=full["ignore_memory_check"],
         verbosity=full["verbosity"],
         show_progress=full["progress"],
+        skips_checks=full["skip_checks"],
+        excludes_bad=full["exclude_bad"],
+        decides_firstiter_cc=full["firstiter_cc"] == "auto",
     )
 
 

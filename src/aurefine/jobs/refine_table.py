@@ -64,10 +64,10 @@ _INPUT = (
 _REFERENCE = (
     Option(
         name="firstiter_cc", flag="--firstiter_cc", aliases=("--first_iteration_cc",),
-        kind="bool", default=False, tab="Reference",
+        kind="bool", default=False, tab="Reference", words=("auto",),
         label="First iteration by cross-correlation",
         help="Use cross-correlation in iteration 1: for a reference that is not on the absolute "
-        "greyscale of the particles.",
+        "greyscale of the particles. With the word auto, its greyscale is measured and decides.",
         form=Form(
             key="ref_correct_greyscale", label="Ref. map is on absolute greyscale?", default="No",
             writes="no",

@@ -74,6 +74,18 @@ _COMPUTE = (
         in_form=False,
     ),
     Option(
+        name="exclude_bad", flag="--exclude_bad", kind="bool", default=False, tab="Compute",
+        label="Exclude bad particles",
+        help="Leave out particles with pixels that are not finite, or the same value in all "
+        "pixels, instead of stopping at them. All images are read for that at the start.",
+    ),
+    Option(
+        name="skip_checks", flag="--skip_checks", kind="bool", default=False, tab="Compute",
+        label="Skip the checks",
+        help="Start without looking for a wrong pixel size, inverted contrast, copies and the like "
+        "(see aurefine check).",
+    ),
+    Option(
         name="debug", flag="--debug", kind="bool", default=False, tab="Compute",
         label="Debug", help="Show the place in the program with each error message.",
         in_form=False,

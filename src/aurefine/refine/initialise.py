@@ -43,8 +43,13 @@ def resolve_diameter(options: RefineOptions, box: int, pixel_size: float) -> flo
     return (box - options.mask_edge_px) * pixel_size
 
 
-def assign_halves(subset: IntArray | None, n_particles: int, seed: int) -> IntArray:
+def assign_halves(
+    subset: IntArray | None, n_particles: int, seed: int, copies: IntArray | None = None
+) -> IntArray:
     """Random half of each particle, or the given ones (spec 2.2).
+
+    `copies` gives the row in which each particle appears first, so that all rows of one particle
+    are in one half.
 
     Raises
     ------
@@ -54,6 +59,8 @@ def assign_halves(subset: IntArray | None, n_particles: int, seed: int) -> IntAr
     if subset is None or not np.any(subset):
         rng = np.random.Generator(np.random.Philox(key=[seed, 0]))
         half = np.where(rng.random(n_particles) < 0.5, 1, 2).astype(np.int64)
+        if copies is not None:
+            half = half[copies]
     else:
         bad = np.flatnonzero((subset != 1) & (subset != 2))
         if len(bad):

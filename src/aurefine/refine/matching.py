@@ -285,6 +285,7 @@ def prepare_search(
         rows,
         particles.images.read(rows),
         np.rint(offsets / geometry.pixel_size).astype(np.int64),
+        None,
         np.ones(len(rows)),
         model,
         plan,
