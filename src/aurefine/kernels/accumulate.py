@@ -96,15 +96,22 @@ def combine_images(
     n_pixels = pixel_x.size
     phase_re = np.empty(n_pixels, np.float32)
     phase_im = np.empty(n_pixels, np.float32)
-    slices = np.empty((1, 2 * n_pixels), np.float32)
+    slices = np.empty((n_children, 2 * n_pixels), np.float32)
+    active = np.empty(n_children, np.int64)
+    matrices = np.empty((n_children, 3, 3), np.float32)
     for g in range(group_first.size - 1):
+        n_active = 0
         for c in range(n_children):
+            if slot[g, c] >= 0:
+                active[n_active] = c
+                matrices[n_active] = rotations[g, c]
+                n_active += 1
+        extract_slices(volume, matrices[:n_active], pixel_x, pixel_y, slices)
+        for a in range(n_active):
+            c = active[a]
             row = slot[g, c]
-            if row < 0:
-                continue
-            extract_slices(volume, rotations[g, c : c + 1], pixel_x, pixel_y, slices)
-            ref_re = slices[0, :n_pixels]
-            ref_im = slices[0, n_pixels:]
+            ref_re = slices[a, :n_pixels]
+            ref_im = slices[a, n_pixels:]
             sum_re = combined[row, 0]
             sum_im = combined[row, 1]
             sum_we = combined[row, 2]
@@ -118,11 +125,38 @@ def combine_images(
                 total = np.float32(0.0)
                 n_terms = 0
                 while i < end and sorted_particle[i] == p:
-                    for k in range(n_child_offsets):
-                        w = weights[sorted_pair[i], k, c]
+                    own = weights[sorted_pair[i]]
+                    k = 0
+                    while k < n_child_offsets:
+                        if n_terms > 0 and k + 4 <= n_child_offsets:
+                            w0 = own[k, c]
+                            w1 = own[k + 1, c]
+                            w2 = own[k + 2, c]
+                            w3 = own[k + 3, c]
+                            n_more = (w0 > 0) + (w1 > 0) + (w2 > 0) + (w3 > 0)
+                            if n_more > 1:  # cheaper together
+                                t = sorted_offset[i] + k
+                                c0 = cosines[t]
+                                c1 = cosines[t + 1]
+                                c2 = cosines[t + 2]
+                                c3 = cosines[t + 3]
+                                for j in range(n_pixels):
+                                    phase_re[j] += w0 * c0[j] + w1 * c1[j] + w2 * c2[j] + w3 * c3[j]
+                                s0 = sines[t]
+                                s1 = sines[t + 1]
+                                s2 = sines[t + 2]
+                                s3 = sines[t + 3]
+                                for j in range(n_pixels):
+                                    phase_im[j] += w0 * s0[j] + w1 * s1[j] + w2 * s2[j] + w3 * s3[j]
+                                n_terms += n_more
+                                total += w0 + w1 + w2 + w3
+                                k += 4
+                                continue
+                        w = own[k, c]
+                        k += 1
                         if w > 0:
-                            cos_t = cosines[sorted_offset[i] + k]
-                            sin_t = sines[sorted_offset[i] + k]
+                            cos_t = cosines[sorted_offset[i] + k - 1]
+                            sin_t = sines[sorted_offset[i] + k - 1]
                             if n_terms == 0:
                                 for j in range(n_pixels):
                                     phase_re[j] = w * cos_t[j]

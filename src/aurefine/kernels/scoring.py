@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from aurefine.kernels.pairs import sort_pairs
 from aurefine.kernels.slices import extract_slices
 
 __all__ = [
@@ -125,29 +126,47 @@ def _tile_2x8(rows, i, slices, s, start, stop, out, r):
     lower[s + 7] += c17
 
 
-_K_BLOCK = 2048  # floats of a slice kept in the first-level caches by one tile
+_TILE_FLOATS = 1 << 16  # of the slices that are scored together; a quarter of the level-2 cache
+_K_BLOCK = 1024  # floats of a slice in one pass, so that eight slices stay in the level-1 cache
 
 
 @njit(nogil=True, cache=True, fastmath=True)
-def _products(rows, first_row, n_rows, slices, out):
-    """Write rows[first_row : first_row + n_rows] @ slices.T to out (n_rows, n_slices)."""
-    n_slices, length = slices.shape
-    out[:] = np.float32(0.0)
+def _add_products(rows, first_row, n_rows, slices, start, stop, out):
+    """Add rows[first_row:first_row + n_rows, start:stop] @ slices[:, start:stop].T to out."""
+    n_slices = slices.shape[0]
     if n_slices % 8 == 0 and n_rows % 2 == 0:
-        for start in range(0, length, _K_BLOCK):
-            stop = min(start + _K_BLOCK, length)
-            for s in range(0, n_slices, 8):
-                for r in range(0, n_rows, 2):
-                    _tile_2x8(rows, first_row + r, slices, s, start, stop, out, r)
+        for s in range(0, n_slices, 8):
+            for r in range(0, n_rows, 2):
+                _tile_2x8(rows, first_row + r, slices, s, start, stop, out, r)
     else:
         for r in range(n_rows):
             a = rows[first_row + r]
             for s in range(n_slices):
                 b = slices[s]
                 total = np.float32(0.0)
-                for k in range(length):
+                for k in range(start, stop):
                     total += a[k] * b[k]
-                out[r, s] = total
+                out[r, s] += total
+
+
+@njit(nogil=True, cache=True)
+def _by_row(pair_row):
+    """Order of pairs by the shifted images that they take."""
+    if pair_row.size == 0:
+        return np.empty(0, np.int64)
+    lowest = pair_row.min()
+    return sort_pairs(pair_row - lowest, pair_row.max() - lowest + 1)[1]
+
+
+@njit(nogil=True, cache=True, fastmath=True)
+def _norm_products(weight, powers, out):
+    """Write the products of one row of weights with the powers of some slices."""
+    for c in range(powers.shape[0]):
+        power = powers[c]
+        total = np.float32(0.0)
+        for j in range(weight.size):
+            total += weight[j] * power[j]
+        out[c] = total
 
 
 @njit(nogil=True, cache=True, fastmath=True)
@@ -168,8 +187,8 @@ def fine_scores(
 ):
     """Score all children of significant (orientation, offset) pairs.
 
-    Pairs are sorted by orientation, then by particle, so that the child slices of an
-    orientation are extracted once for all particles of the batch.
+    Pairs are sorted by orientation, so that the child slices of an orientation are extracted once
+    for all particles of the batch.
 
     Parameters
     ----------
@@ -190,29 +209,42 @@ def fine_scores(
     norms : float32, shape (n_pairs, n_children)
         Overwritten by the norm terms.
     """
-    n_children = rotations.shape[1]
+    n_groups, n_children = rotations.shape[:2]
     n_pixels = pixel_x.size
-    slices = np.empty((n_children, 2 * n_pixels), np.float32)
-    powers = np.empty((n_children, n_pixels), np.float32)
-    norm = np.empty(n_children, np.float32)
-    for g in range(group_first.size - 1):
-        extract_slices(volume, rotations[g], pixel_x, pixel_y, slices)
-        slice_norms(slices, powers)
-        last_particle = -1
-        for i in range(group_first[g], group_first[g + 1]):
+    length = 2 * n_pixels
+    tile = max(min(_TILE_FLOATS // (min(length, _K_BLOCK) * n_children), n_groups), 1)
+    slices = np.empty((tile, n_children, length), np.float32)
+    powers = np.empty((tile, n_children, n_pixels), np.float32)
+    norm = np.empty((tile, n_children), np.float32)
+    group = np.empty(group_first[n_groups] - group_first[0], np.int64)
+    for g in range(n_groups):
+        group[group_first[g] - group_first[0] : group_first[g + 1] - group_first[0]] = g
+    for start in range(0, n_groups, tile):
+        stop = min(start + tile, n_groups)
+        for g in range(start, stop):
+            part = slices[g - start]
+            extract_slices(volume, rotations[g], pixel_x, pixel_y, part)
+            slice_norms(part, powers[g - start])
+        lo = group_first[start]
+        order = lo + _by_row(pair_row[lo : group_first[stop]])
+        normed = np.full(tile, -1, np.int64)
+        for i in order:
+            g = group[i - group_first[0]] - start
             p = pair_particle[i]
-            if p != last_particle:
-                weight = norm_weights[p]
-                for c in range(n_children):
-                    power = powers[c]
-                    total = np.float32(0.0)
-                    for j in range(n_pixels):
-                        total += weight[j] * power[j]
-                    norm[c] = total
-                last_particle = p
+            if p != normed[g]:
+                _norm_products(norm_weights[p], powers[g], norm[g])
+                normed[g] = p
             q = pair_output[i]
-            norms[q] = norm
-            _products(rows, pair_row[i], n_child_offsets, slices, cross[q])
+            norms[q] = norm[g]
+            cross[q] = np.float32(0.0)
+        # images outside, orientations inside: a block of shifted images stays in the cache
+        for k in range(0, length, _K_BLOCK):
+            stop_k = min(k + _K_BLOCK, length)
+            for i in order:
+                g = group[i - group_first[0]] - start
+                _add_products(
+                    rows, pair_row[i], n_child_offsets, slices[g], k, stop_k, cross[pair_output[i]]
+                )
 
 
 @njit(nogil=True, cache=True, fastmath=True)
