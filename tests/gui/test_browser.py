@@ -124,6 +124,29 @@ def test_alias_and_trash(page, folder):
     assert (folder / "Trash" / name).is_dir()
 
 
+def test_long_table_is_scrolled_to_its_end(page, folder):
+    rows = "".join(f"mic{row}.mrc {row}\n" for row in range(1, 300_001))
+    labels = "_rlnMicrographName #1\n_rlnGroupNumber #2\n"
+    (folder / "long.star").write_text(f"data_micrographs\n\nloop_\n{labels}{rows}")
+    page.go("#/file/long.star")
+    page.tab.locator(".star-status", has_text="300\u202f000 rows").wait_for()
+    page.tab.locator(".star-row", has_text="mic1.mrc").wait_for()
+    page.tab.locator(".star-scroll").focus()
+    page.tab.keyboard.press("End")
+    page.tab.locator(".star-row", has_text="mic300000.mrc").wait_for()
+    page.tab.get_by_label("Go to row").fill("123456")
+    page.tab.keyboard.press("Enter")
+    expect(page.tab.locator(".star-row").first).to_contain_text("mic123456.mrc")
+
+
+def test_arrow_keys_go_through_tabs(page):
+    page.new_job("Mask creation")
+    page.tab.get_by_role("tab", name="I/O", exact=True).focus()
+    page.tab.keyboard.press("ArrowRight")
+    expect(page.tab.get_by_role("tab", name="Mask", exact=True)).to_be_focused()
+    page.tab.get_by_label("Extend binary map this many pixels:", exact=True).wait_for()
+
+
 def test_hostile_names_and_contents_are_text(page):
     page.go("#/files")
     page.tab.locator(".file-row", has_text="maps").click()

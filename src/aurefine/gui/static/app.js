@@ -52,6 +52,18 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "/" && !/INPUT|TEXTAREA|SELECT/.test(document.activeElement.tagName)) { event.preventDefault(); side.querySelector("input[type=search]")?.focus(); }
 });
 
+// Arrow keys go through the tabs of a row; a click fills the row anew.
+document.addEventListener("keydown", (event) => {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  const tab = event.target.closest?.("[role=tab]");
+  if (!step || !tab) return;
+  event.preventDefault();
+  const row = tab.parentElement;
+  const next = ([...row.children].indexOf(tab) + step + row.children.length) % row.children.length;
+  row.children[next].click();
+  row.children[next]?.focus();
+});
+
 let jobList = null;
 let rowsByName = new Map();
 function buildSide() {

@@ -59,13 +59,6 @@ export function jobForm({ type, job, from, mode = "new", onDone }) {
     clear(parts.tabs, type.tabs.map((group) => h("button", {
       type: "button", role: "tab", "aria-selected": group.title === name, class: wrong(group) ? "wrong" : "",
       onclick: () => showTab(group.title),
-      onkeydown: (event) => {
-        const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-        if (!step) return;
-        const index = type.tabs.findIndex((other) => other.title === name);
-        showTab(type.tabs[(index + step + type.tabs.length) % type.tabs.length].title);
-        parts.tabs.querySelector("[aria-selected=true]").focus();
-      },
     }, group.title)));
     rows = new Map();
     const group = type.tabs.find((other) => other.title === name);
