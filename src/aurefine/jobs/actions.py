@@ -20,7 +20,7 @@ from aurefine.jobs.job_star import JobSettings, read_job_star
 from aurefine.jobs.job_types import JobType
 from aurefine.jobs.launch import start_here
 from aurefine.jobs.running_table import mpi_limit
-from aurefine.jobs.submit_job import hand_to_queue
+from aurefine.jobs.submit_job import hand_to_queue, leave_queue
 from aurefine.project import Job, Project, Status, write_pipeline
 from aurefine.project.aliases import checked_alias, link_alias, unlink_alias
 from aurefine.project.project import find_process, renamed
@@ -278,6 +278,8 @@ def abort_job(project: Project, job: str) -> Job:
     if record and is_alive(record) and record.pid != os.getpid():
         with contextlib.suppress(OSError):
             os.kill(record.pid, signal.SIGTERM)
+    if record and record.queue_id and leave_queue(project.path, record.queue_id):
+        mark_job(project, process.name, "Aborted")  # it will never start
     return project.job(process.name)
 
 

@@ -158,7 +158,9 @@ def read_template(path: str, *, has_queue: bool = True) -> str:
     return "".join(line for line in lines if has_queue or "XXXqueueXXX" not in line)
 
 
-def submit_script(script: str, path: Path, program: Sequence[str]) -> str:
+def submit_script(
+    script: str, path: Path, program: Sequence[str], *, folder: Path | None = None
+) -> str:
     """Write a script and hand it to the queue.
 
     Parameters
@@ -168,6 +170,8 @@ def submit_script(script: str, path: Path, program: Sequence[str]) -> str:
         Where it is written, e.g. ``Refine3D/job012/run_submit.script``.
     program : sequence of str
         That takes it, e.g. ``["sbatch"]``.
+    folder : Path, optional
+        Where the job works, and where a relative `path` starts; the working directory by default.
 
     Returns
     -------
@@ -179,13 +183,16 @@ def submit_script(script: str, path: Path, program: Sequence[str]) -> str:
     OutputError
         If the script can not be written, or is not accepted.
     """
+    target = path if folder is None else folder / path
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{path.parent}: can not make the folder: {error.strerror}.") from None
-    write_text_atomic(path, script)
+        raise OutputError(f"{target.parent}: can not make the folder: {error.strerror}.") from None
+    write_text_atomic(target, script)
     try:
-        done = subprocess.run([*program, str(path)], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*program, str(path)], cwd=folder, capture_output=True, text=True, check=False
+        )
     except OSError as error:
         raise OutputError(
             f"{program[0]}: can not be started: {error.strerror}. {path} is written: submit it "

@@ -22,7 +22,7 @@ from aurefine.project import open_project
 from aurefine.project.refresh import refresh
 from aurefine.project.status import ABORT_WISH, marked_status, write_run_record
 
-__all__ = ["supervise"]
+__all__ = ["after_queue", "supervise"]
 
 _GRACE = 30.0  # seconds that a job has to end after SIGTERM
 _POLL = 0.1
@@ -68,10 +68,7 @@ def supervise(project: Path, name: str, words: Sequence[str]) -> int:
             child.send_signal(signal.SIGTERM)
         code = _wait(child, stop_at)
     _mark(folder, code)
-    try:
-        _finish(project, name)
-    except AurefineError as error:
-        sys.stderr.write(f" WARNING: {error}\n")
+    _finish(project, name)
     return code
 
 
@@ -105,14 +102,36 @@ def _mark(folder: Path, code: int) -> None:
 
 
 def _finish(project: Path, name: str) -> None:
-    opened = open_project(project)
-    refresh(opened)
-    ensure_scheduler(opened)
-    if os.environ.get(_SWITCH, "1") != "0":
-        from aurefine.jobs.job_report import write_report  # figures: slow to import
+    """Bring the project up to date; the job itself has ended as its marker says."""
+    try:
+        opened = open_project(project)
+        refresh(opened)
+        ensure_scheduler(opened)
+        if os.environ.get(_SWITCH, "1") != "0":
+            from aurefine.jobs.job_report import write_report  # figures: slow to import
 
-        write_report(opened, name)
+            write_report(opened, name)
+    except AurefineError as error:
+        sys.stderr.write(f" WARNING: {error}\n")
+
+
+def after_queue(project: Path, name: str, code: int) -> None:
+    """Mark a job that a queue has run, and do what is done at the end of every job.
+
+    Parameters
+    ----------
+    project : Path
+    name : str
+        ``Refine3D/job012/``.
+    code : int
+        Exit code of its command, as the shell tells it: 128 and more for a signal.
+    """
+    _mark(project / name, 128 - code if code > 128 else code)
+    _finish(project, name)
 
 
 if __name__ == "__main__":
-    sys.exit(supervise(Path(sys.argv[1]), sys.argv[2], sys.argv[3:]))
+    if sys.argv[1] == "--ended":
+        after_queue(Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
+    else:
+        sys.exit(supervise(Path(sys.argv[1]), sys.argv[2], sys.argv[3:]))
