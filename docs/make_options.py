@@ -13,11 +13,13 @@ from pathlib import Path
 from aurefine.gui.options import GUI_OPTIONS
 from aurefine.jobs.check_table import CHECK_OPTIONS
 from aurefine.jobs.extract_table import EXTRACT_OPTIONS
+from aurefine.jobs.import_table import IMPORT_OPTIONS
 from aurefine.jobs.map_tools_table import IMAGE_HANDLER_OPTIONS
 from aurefine.jobs.mask_create_table import MASK_OPTIONS
 from aurefine.jobs.options import Option
 from aurefine.jobs.postprocess_table import POSTPROCESS_OPTIONS
 from aurefine.jobs.refine_options import REFINE_OPTIONS
+from aurefine.jobs.rescale_table import RESCALE_OPTIONS
 from aurefine.jobs.simulate_table import SIMULATE_OPTIONS
 from aurefine.jobs.submit_table import SUBMIT_OPTIONS
 
@@ -27,6 +29,8 @@ PROGRAMS = {
     "extract": EXTRACT_OPTIONS,
     "image-handler": IMAGE_HANDLER_OPTIONS,
     "check": CHECK_OPTIONS,
+    "rescale": RESCALE_OPTIONS,
+    "import": IMPORT_OPTIONS,
     "mask": MASK_OPTIONS,
     "postprocess": POSTPROCESS_OPTIONS,
     "simulate": SIMULATE_OPTIONS,

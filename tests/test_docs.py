@@ -22,6 +22,8 @@ TABLES = {
     "gui": ("aurefine.gui.options", "GUI_OPTIONS"),
     "extract": ("aurefine.jobs.extract_table", "EXTRACT_OPTIONS"),
     "image-handler": ("aurefine.jobs.map_tools_table", "IMAGE_HANDLER_OPTIONS"),
+    "rescale": ("aurefine.jobs.rescale_table", "RESCALE_OPTIONS"),
+    "import": ("aurefine.jobs.import_table", "IMPORT_OPTIONS"),
     "mask": ("aurefine.jobs.mask_create_table", "MASK_OPTIONS"),
     "postprocess": ("aurefine.jobs.postprocess_table", "POSTPROCESS_OPTIONS"),
     "submit": ("aurefine.jobs.submit_table", "SUBMIT_OPTIONS"),

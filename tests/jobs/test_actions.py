@@ -23,7 +23,13 @@ from aurefine.jobs.actions import (
 )
 from aurefine.jobs.clean import clean_job
 from aurefine.jobs.job_types import JOB_TYPES
-from aurefine.jobs.schedule import is_queued, schedule_jobs, unschedule_jobs, waits_for
+from aurefine.jobs.schedule import (
+    can_get_ready,
+    is_queued,
+    schedule_jobs,
+    unschedule_jobs,
+    waits_for,
+)
 from aurefine.jobs.supervise import supervise
 from aurefine.project import Process, init_project, open_project
 from aurefine.project.refresh import refresh
@@ -179,6 +185,22 @@ def test_command_that_is_killed_is_marked_as_failed(tmp_path, capfd, monkeypatch
     assert "SIGKILL" in capfd.readouterr().err
 
 
+def test_old_watcher_leaves_a_job_alone_that_runs_again(tmp_path, monkeypatch):
+    """The command has ended, but its watcher looks only after the job was started anew."""
+    monkeypatch.setenv("AUREFINE_REPORT", "0")
+    init_project(tmp_path)
+    (tmp_path / "Job").mkdir()
+    old = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
+    code = "from aurefine.project.status import write_run_record as w\nimport pathlib, sys\n"
+    code += "w(pathlib.Path(sys.argv[1]), 1)"
+    try:
+        supervise(tmp_path, "Job/", [sys.executable, "-c", code, str(tmp_path / "Job")])
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+    assert not list((tmp_path / "Job").glob("RELION_JOB_EXIT_*"))
+
+
 def test_continued_job_appends_to_its_files(project):
     job = rescale(project)
     run_job(project, job.name)
@@ -258,8 +280,21 @@ def test_job_behind_a_failed_one_waits(project):
     assert wait(project, first.name) == "Failed"
     assert waits_for(project, second.name) == f"{first.name} (failed)"
     assert project.job(second.name).status == "Scheduled"
+    assert not can_get_ready(project, second.name)
     unschedule_jobs(project, [second.name])
     assert not is_queued(project.job(second.name))
+
+
+def test_job_whose_input_was_never_made_can_not_get_ready(project):
+    first = rescale(project)
+    second = create_job(project, MASK, {"fn_in": f"{first.name}rescaled.mrc"})
+    schedule_jobs(project, [second.name])
+    assert not can_get_ready(project, second.name)  # nobody has started the first one
+    mark_job(project, first.name, "Succeeded")
+    assert "rescaled.mrc, which External/job001/ has not made" in waits_for(project, second.name)
+    assert not can_get_ready(project, second.name)
+    (first.folder / "rescaled.mrc").touch()
+    assert can_get_ready(project, second.name)
 
 
 def test_finished_job_can_not_be_scheduled(project):

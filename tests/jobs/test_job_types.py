@@ -205,6 +205,17 @@ def test_continued_refinement_needs_an_optimiser_file():
     assert [problem.key for problem in problems] == ["fn_cont"]
 
 
+def test_own_option_set_back_to_its_default_is_written_when_continuing():
+    values = {**FILLED["refine3d"], "fn_cont": "run_it002_optimiser.star"}
+    key = "aurefine_auto_iter_max"
+    command = build_command(
+        JOB_TYPES["refine3d"], {**values, key: "999"}, "R/job001/", is_continue=True, changed=[key]
+    )
+    assert "--auto_iter_max 999" in command.text
+    command = build_command(JOB_TYPES["refine3d"], values, "R/job001/", is_continue=True)
+    assert "--auto_iter_max" not in command.text
+
+
 def test_values_are_words_of_their_own_and_never_reach_a_shell():
     values = {**FILLED["refine3d"], "fn_img": "a b; rm -rf $HOME `id`.star"}
     command = build_command(JOB_TYPES["refine3d"], values, "Refine3D/job001/")

@@ -22,7 +22,7 @@ from aurefine.jobs.actions import (
 from aurefine.jobs.clean import clean_job
 from aurefine.jobs.job_star import read_job_star
 from aurefine.jobs.job_types import JOB_TYPES, JobType, find_job_type
-from aurefine.jobs.schedule import schedule_jobs, unschedule_jobs
+from aurefine.jobs.schedule import can_get_ready, schedule_jobs, unschedule_jobs, waits_for
 from aurefine.project import Job, Project, open_project
 from aurefine.project.refresh import refresh
 from aurefine.project.trash import delete_jobs, undelete_job
@@ -276,6 +276,11 @@ def _report(project: Project, job: Job, waits: bool) -> int:
 
 def _wait(project: Project, job: Job) -> Job:
     while job.status in ("Running", "Scheduled"):
+        if job.status == "Scheduled" and not can_get_ready(project, job.name):
+            job = project.job(job.name)  # it may just have started
+            if job.status == "Scheduled":
+                cause = waits_for(project, job.name) or "somebody to run it"
+                raise OptionError(f"{job.name} waits for {cause}, which will not come by itself.")
         time.sleep(_POLL)
         refresh(project)
         job = project.job(job.name)

@@ -136,7 +136,9 @@ def run_job(
     continues = settings.is_continue if is_continue is None else is_continue
     full = {**settings.values, **(values or {})}
     dialect = project.pipeline().dialect
-    command = build_command(job_type, full, name, is_continue=continues, dialect=dialect)
+    command = build_command(
+        job_type, full, name, is_continue=continues, dialect=dialect, changed=values or ()
+    )
     if not full["do_queue"] == "Yes" and command.n_processes > mpi_limit():
         raise OptionError(
             f"{command.n_processes} MPI processes on this computer are more than "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from aurefine.errors import OptionError
@@ -65,6 +65,7 @@ def build_command(
     *,
     is_continue: bool = False,
     dialect: Dialect = "3.1",
+    changed: Collection[str] = (),
 ) -> Command:
     """Build the command of a job.
 
@@ -78,6 +79,9 @@ def build_command(
     is_continue : bool
     dialect : str
         RELION version that the project is for.
+    changed : collection of str
+        Keys that were set for this run: our own options among them are written even if they have
+        their default, because the files of the run may hold another value.
 
     Returns
     -------
@@ -110,7 +114,7 @@ def build_command(
         if is_restart and field.continues == "new":
             continue
         if has_effect(field, full):
-            pieces.append(_argument(field, full))
+            pieces.append(_argument(field, full, is_changed=field.key in changed))
     order = {flag: index for index, flag in enumerate(job_type.command_order)}
     last = len(order)
     pieces = [piece for piece in pieces if piece]
@@ -151,7 +155,9 @@ def summary_of(job_type: JobType, values: Mapping[str, str]) -> list[tuple[str, 
     ]
 
 
-def _argument(field: FormField, values: Mapping[str, str]) -> list[str]:
+def _argument(
+    field: FormField, values: Mapping[str, str], *, is_changed: bool = False
+) -> list[str]:
     form = field.option.form or Form(key=field.key)
     if form.argument is not None:
         return list(form.argument(values))
@@ -159,7 +165,7 @@ def _argument(field: FormField, values: Mapping[str, str]) -> list[str]:
     writes = form.writes or ("yes" if field.kind == "bool" else "value")
     if not field.flag or writes == "nothing" or text == "":
         return []
-    if field.version == "aurefine" and text == field.default:
+    if field.version == "aurefine" and text == field.default and not is_changed:
         return []
     if writes in ("yes", "no"):
         if field.option.default and writes == "yes":  # an option that can only be switched off

@@ -111,7 +111,8 @@ class JobType:
             if wanted and (wanted in names or field.key == f"aurefine_{wanted}"):
                 return field
         for field in self.fields:
-            if plain and plain == field.label.rstrip(":? ").lower():
+            label = field.label.rstrip(":? ").lower()
+            if plain and plain in (label, label.partition(" (")[0]):
                 return field
         raise OptionError(
             f"{self.title} has no option '{text}'; 'aurefine job options {self.name}' lists them."

@@ -27,12 +27,19 @@ _COMPUTE = (
         name="preread_images", flag="--preread_images", kind="bool", default=False,
         tab="Compute", label="Pre-read all particles into RAM?",
         help="Read all images once and keep them in memory; all threads share them.",
+        form=Form(
+            key="do_preread_images", label="Pre-read all particles into RAM?", continues="both",
+        ),
     ),
     Option(
         name="scratch_dir", flag="--scratch_dir", kind="path", default="", tab="Compute",
         label="Copy particles to scratch directory",
         help="Folder on a local disk to which the images are copied once; the processes of a node "
         "share the copies, which are removed at the end. Not with --preread_images.",
+        form=Form(
+            key="scratch_dir", label="Copy particles to scratch directory:",
+            needs="!do_preread_images", continues="both",
+        ),
     ),
     Option(
         name="keep_free_scratch", flag="--keep_free_scratch", kind="float", default=10.0,
@@ -150,13 +157,6 @@ _FORMS: dict[str, Form] = {
     "--no_parallel_disc_io": Form(
         key="do_parallel_discio", label="Use parallel disc I/O?", default="Yes", writes="no",
         continues="both",
-    ),
-    "--preread_images": Form(
-        key="do_preread_images", label="Pre-read all particles into RAM?", continues="both",
-    ),
-    "--scratch_dir": Form(
-        key="scratch_dir", label="Copy particles to scratch directory:", default="",
-        needs="!do_preread_images", continues="both",
     ),
     "--gpu": Form(
         key="gpu_ids", label="Which GPUs to use:", default="", needs="use_gpu", continues="both",

@@ -15,12 +15,19 @@ from aurefine.io.atomic import write_text_atomic
 from aurefine.jobs.actions import mark_job, missing_inputs, run_job
 from aurefine.jobs.job_star import read_job_star
 from aurefine.jobs.launch import start_detached
-from aurefine.project import Job, Project, open_project
+from aurefine.project import Job, Pipeline, Project, open_project
 from aurefine.project.project import find_process
 from aurefine.project.refresh import refresh
 from aurefine.project.status import read_run_record
 
-__all__ = ["ensure_scheduler", "is_queued", "schedule_jobs", "unschedule_jobs", "waits_for"]
+__all__ = [
+    "can_get_ready",
+    "ensure_scheduler",
+    "is_queued",
+    "schedule_jobs",
+    "unschedule_jobs",
+    "waits_for",
+]
 
 _MARK = ".aurefine_scheduled"  # in the folder of a job: its place in the line
 _LOCK = ".aurefine_scheduler"
@@ -78,10 +85,11 @@ def is_queued(job: Job) -> bool:
 
 def ensure_scheduler(project: Project) -> None:
     """Start the process that looks after scheduled jobs, if there are any; one is enough."""
-    if not _line(project):
+    if not _line(project, project.pipeline()):
         return
     words = [sys.executable, "-m", "aurefine.jobs.schedule", str(project.path)]
-    start_detached(words, project.path)
+    with open(project.path / _LOCK, "ab") as log:
+        start_detached(words, project.path, log, log)
 
 
 def waits_for(project: Project, job: str) -> str:
@@ -94,26 +102,59 @@ def waits_for(project: Project, job: str) -> str:
         Name, number or alias.
     """
     pipeline = project.pipeline()
+    return _cause(project, pipeline, find_process(pipeline, job).name)[0]
+
+
+def can_get_ready(project: Project, job: str) -> bool:
+    """Whether a job in the line can start by itself, now or later.
+
+    It can not if it needs the result of a job that has failed, or that nobody has started.
+
+    Parameters
+    ----------
+    project : Project
+    job : str
+        Name, number or alias.
+    """
+    pipeline = project.pipeline()
+    line = set(_line(project, pipeline))
     name = find_process(pipeline, job).name
+    seen: set[str] = set()
+    while name in line and name not in seen:
+        seen.add(name)
+        cause, source = _cause(project, pipeline, name)
+        if not cause or not source:  # it is ready, or a file from outside may still come
+            return True
+        if pipeline.processes[source].status == "Running":
+            return True
+        name = source
+    return False
+
+
+def _cause(project: Project, pipeline: Pipeline, name: str) -> tuple[str, str]:
+    """Return what a job is waiting for in words, and the job that has to make it."""
     producer = {node: process for process, node in pipeline.outputs}
     for node, target in pipeline.inputs:
         source = producer.get(node, "")
-        if target == name and source:
-            status = pipeline.processes[source].status
-            if status != "Succeeded":
-                return f"{source} ({status.lower()})"
+        if target != name or not source:
+            continue
+        status = pipeline.processes[source].status
+        if status != "Succeeded":
+            return f"{source} ({status.lower()})", source
+        if not (project.path / node).exists():
+            return f"{node}, which {source} has not made", source
     settings = read_job_star(project.path / name / "job.star")
     if settings.job_type is not None:
         absent = missing_inputs(project, settings.job_type, settings.values)
         if absent:
-            return absent[0]
-    return ""
+            return absent[0], ""
+    return "", ""
 
 
-def _line(project: Project) -> list[str]:
+def _line(project: Project, pipeline: Pipeline) -> list[str]:
     """Return the jobs in the line, first come first."""
     found = []
-    for name, process in project.pipeline().processes.items():
+    for name, process in pipeline.processes.items():
         if process.status == "Scheduled":
             with contextlib.suppress(OSError, ValueError):
                 found.append((float((project.path / name / _MARK).read_text()), name))
@@ -137,7 +178,7 @@ def _is_busy(project: Project) -> bool:
 
 def _start_next(project: Project) -> bool:
     """Start the first job of the line that is ready; return whether any is left in the line."""
-    line = _line(project)
+    line = _line(project, project.pipeline())
     for name in line:
         if waits_for(project, name):
             continue
@@ -153,23 +194,10 @@ def _start_next(project: Project) -> bool:
     return bool(line)
 
 
-def _may_get_ready(project: Project) -> bool:
-    """Whether time alone can make a job of the line ready."""
-    pipeline = project.pipeline()
-    line = set(_line(project))
-    for name in line:
-        cause = waits_for(project, name)
-        source = cause.partition(" (")[0]
-        process = pipeline.processes.get(source)
-        if process is None or process.status == "Running" or source in line:
-            return True
-    return False
-
-
 def run_scheduler(path: Path) -> None:
     """Look after the scheduled jobs of a project until none can get ready any more."""
     project = open_project(path)
-    while _line(project):
+    while _line(project, project.pipeline()):
         with open(project.path / _LOCK, "a") as stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -180,7 +208,10 @@ def run_scheduler(path: Path) -> None:
                     refresh(project)
                     if not _is_busy(project) and not _start_next(project):
                         break
-                    if not _is_busy(project) and not _may_get_ready(project):
+                    line = _line(project, project.pipeline())
+                    if not _is_busy(project) and not any(
+                        can_get_ready(project, name) for name in line
+                    ):
                         return
                 time.sleep(_POLL)
         # a job may have come into the line while the lock was being given back

@@ -16,11 +16,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from aurefine.errors import AurefineError
+from aurefine.errors import AurefineError, OutputError
 from aurefine.jobs.schedule import ensure_scheduler
 from aurefine.project import open_project
+from aurefine.project.lock import project_lock
 from aurefine.project.refresh import refresh
-from aurefine.project.status import ABORT_WISH, marked_status, write_run_record
+from aurefine.project.status import ABORT_WISH, marked_status, read_run_record, write_run_record
 
 __all__ = ["after_queue", "supervise"]
 
@@ -67,7 +68,7 @@ def supervise(project: Path, name: str, words: Sequence[str]) -> int:
         if stop_at[0] < float("inf"):  # asked to stop before there was anything to stop
             child.send_signal(signal.SIGTERM)
         code = _wait(child, stop_at)
-    _mark(folder, code)
+    _mark(project, name, code, os.getpid())
     _finish(project, name)
     return code
 
@@ -86,19 +87,26 @@ def _wait(child: subprocess.Popen[bytes], stop_at: list[float]) -> int:
             child.kill()
 
 
-def _mark(folder: Path, code: int) -> None:
-    """Leave a marker if the command was not able to."""
+def _mark(project: Path, name: str, code: int, owner: int) -> None:
+    """Leave a marker if the command was not able to, unless the job has been started anew."""
+    folder = project / name
     if marked_status(folder) is not None:
         return
     ending = "SUCCESS" if code == 0 else "FAILURE"
     if (folder / ABORT_WISH).exists():
         ending = "ABORTED"
-    elif code < 0:
-        name = signal.Signals(-code).name
-        hint = " (often because memory ran out)" if -code == signal.SIGKILL else ""
-        sys.stderr.write(f"aurefine: error: the job was ended by {name}{hint}.\n")
-    with contextlib.suppress(OSError):
+    with (
+        contextlib.suppress(OSError, OutputError),
+        project_lock(project, f"marking {name}"),
+    ):
+        record = read_run_record(folder)
+        if (record is not None and record.pid != owner) or marked_status(folder) is not None:
+            return
         (folder / f"RELION_JOB_EXIT_{ending}").touch()
+    if code < 0 and ending == "FAILURE":
+        signal_name = signal.Signals(-code).name
+        hint = " (often because memory ran out)" if -code == signal.SIGKILL else ""
+        sys.stderr.write(f"aurefine: error: the job was ended by {signal_name}{hint}.\n")
 
 
 def _finish(project: Path, name: str) -> None:
@@ -126,7 +134,7 @@ def after_queue(project: Path, name: str, code: int) -> None:
     code : int
         Exit code of its command, as the shell tells it: 128 and more for a signal.
     """
-    _mark(project / name, 128 - code if code > 128 else code)
+    _mark(project, name, 128 - code if code > 128 else code, 0)
     _finish(project, name)
 
 
