@@ -41,7 +41,8 @@ def hand_to_queue(project: Path, name: str, command: Command, values: Mapping[st
         ``Refine3D/job012/``.
     command : Command
     values : mapping of str to str
-        Of the form: ``qsubscript`` ("" for the template that comes with the program), ``qsub``, ``queuename``, ``min_dedicated``, ``nr_threads``.
+        Of the form: ``qsubscript`` ("" for the template that comes with the program), ``qsub``,
+        ``queuename``, ``min_dedicated``, ``nr_threads``.
 
     Returns
     -------
