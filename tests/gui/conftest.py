@@ -1,5 +1,7 @@
 """A project with some files; the server, alone and as a process; a client and a real browser."""
 
+from __future__ import annotations
+
 import os
 import re
 import shutil
@@ -10,21 +12,19 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
 
-pytest.importorskip("starlette", reason="the web application needs aurefine[gui]")
-pytest.importorskip("httpx2", reason="the test client needs httpx2")
-
-from starlette.testclient import TestClient
-
-from aurefine.gui.app import build_app
-from aurefine.gui.security import Access
 from aurefine.io import write_map
 from aurefine.project import init_project
+
+if TYPE_CHECKING:
+    from starlette.testclient import TestClient
+
+    from aurefine.gui.security import Access
 
 ORIGIN = "http://127.0.0.1:8000"
 ARTEFACTS = Path(os.environ.get("AUREFINE_ARTEFACTS", Path(__file__).parents[2] / "artefacts"))
@@ -96,7 +96,7 @@ class Server:
 
 
 @contextmanager
-def _browsing() -> Iterator[Callable[..., "Page"]]:
+def _browsing() -> Iterator[Callable[..., Page]]:
     """Give a function (server, width, height, dark) that opens a page in a browser of its own."""
     api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
     with api.sync_playwright() as playwright:
@@ -257,12 +257,20 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def access() -> Access:
+    pytest.importorskip("starlette", reason="the web application needs aurefine[gui]")
+    from aurefine.gui.security import Access
+
     return Access()
 
 
 @pytest.fixture
 def connect(project: Path, access: Access) -> Iterator[Callable[[], TestClient]]:
     """Function that returns a browser without a session."""
+    pytest.importorskip("httpx2", reason="the test client needs httpx2")
+    from starlette.testclient import TestClient
+
+    from aurefine.gui.app import build_app
+
     app = build_app(project, access)
     clients = []
 
@@ -292,6 +300,8 @@ def browser(client: TestClient) -> Browser:
 @pytest.fixture(scope="module")
 def serve() -> Iterator[Callable[[Path], Server]]:
     """Function that starts a server on a project."""
+    for name in ("starlette", "uvicorn"):
+        pytest.importorskip(name, reason="the web application needs aurefine[gui]")
     servers = []
 
     def start(project: Path) -> Server:

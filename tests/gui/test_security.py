@@ -5,7 +5,6 @@ import os
 
 import pytest
 
-from aurefine.gui.security import BODY_LIMIT
 from aurefine.project import Process, open_project
 
 ORIGIN = "http://127.0.0.1:8000"
@@ -201,6 +200,8 @@ def test_field_of_ten_megabytes_is_refused(client, project, key):
 
 
 def test_body_without_a_length_is_counted(client):
+    from aurefine.gui.security import BODY_LIMIT
+
     def pieces():
         for _ in range(BODY_LIMIT // 65536 + 2):
             yield b" " * 65536

@@ -157,7 +157,8 @@ def test_stage_of_a_search_with_half_its_dots():
 
 def test_stage_after_the_search():
     lines = RUN_OUT.splitlines()
-    assert read_stage("\n".join(lines[:9])).name == "reconstructing"
+    stage = read_stage("\n".join(lines[:9]))
+    assert (stage.name, stage.fraction) == ("reconstructing", 1.0)
     assert read_stage("\n".join(lines[:3])).name == "estimating accuracies"
     assert read_stage("").name == "starting"
 
@@ -320,7 +321,7 @@ def test_listing_sorts_folders_first_and_numbers_in_order(browser, project):
     assert names == ["job9", "job10", "a.txt", "map.mrc", "note.txt"]
 
 
-def test_server_needs_permission_for_other_addresses(project):
+def test_server_needs_permission_for_other_addresses(project, access):
     from aurefine.errors import OptionError
     from aurefine.gui.command import run
 
@@ -328,7 +329,7 @@ def test_server_needs_permission_for_other_addresses(project):
         run(["--project", str(project), "--host", "0.0.0.0"])
 
 
-def test_folder_without_a_project_is_refused(tmp_path):
+def test_folder_without_a_project_is_refused(tmp_path, access):
     from aurefine.errors import OptionError
     from aurefine.gui.command import run
 

@@ -29,6 +29,9 @@ _STAGES = (
 )
 
 
+_AFTER_SEARCH = frozenset(stage for _, stage in _STAGES[3:])
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """Where a refinement is; times in seconds, None if unknown."""
@@ -80,14 +83,14 @@ def read_stage(log: str, started: float | None = None) -> Stage:
             is_last = True
         elif summary := _SUMMARY.search(line):
             last_seconds = float(summary[2])
-            name, fraction = "writing files", None
+            name, fraction = "writing files", 1.0
         elif dots := _DOTS.match(line.rstrip()):
             fraction = 1.0 if dots[2] else min(len(dots[1]) / _DOTS_OF_A_STEP, 1.0)
         else:
             for start, stage in _STAGES:
                 if start in line:
                     name = stage
-                    fraction = 0.0 if stage == "searching poses" else None
+                    fraction = 1.0 if stage in _AFTER_SEARCH else 0.0
                     break
     left = None
     if started is not None and fraction is not None and 0.05 <= fraction < 1:

@@ -92,7 +92,7 @@ export function refinementView(job) {
       items.push(h("div", { class: "stage" }, h("b", {}, words),
         h("div", { class: "progress", role: "progressbar", "aria-label": "Search of this iteration", "aria-valuenow": Math.round(share * 100), "aria-valuemin": 0, "aria-valuemax": 100 },
           h("span", { style: { width: `${share * 100}%` } })),
-        h("span", { class: "muted" }, stage.seconds_left !== null ? `about ${duration(stage.seconds_left)} left in this iteration` : stage.last_seconds ? `the iteration before took ${duration(stage.last_seconds)}` : "the time left shows once the search has begun")));
+        h("span", { class: "muted" }, stage.seconds_left >= 1 ? `about ${duration(stage.seconds_left)} left in this iteration` : share === 1 ? "the search of this iteration is done" : stage.last_seconds ? `the iteration before took ${duration(stage.last_seconds)}` : "the time left shows once the search has begun")));
     }
     if (last) {
       fact("Resolution", `${number(last.resolution)} Å`, last.joined ? "all particles" : `iteration ${last.iteration}`);
