@@ -100,6 +100,24 @@ def test_damaged_files_are_named(tmp_path, text, message):
         read_pipeline(tmp_path / "default_pipeline.star")
 
 
+@pytest.mark.parametrize(
+    ("name", "alias"),
+    [
+        ("../../etc/", "None"), ("/etc/job001/", "None"), ("Refine3D/../", "None"),
+        ("Refine3D/job001/", "../../home/evil/"), ("Refine3D/job001/", "/tmp/x/"), ("x", "None"),
+    ],
+)  # fmt: skip
+def test_names_that_lead_out_of_the_project_are_refused(tmp_path, name, alias):
+    (tmp_path / "default_pipeline.star").write_text(
+        "data_pipeline_general\n\n_rlnPipeLineJobCounter 2\n\ndata_pipeline_processes\n\n"
+        "loop_\n_rlnPipeLineProcessName #1\n_rlnPipeLineProcessAlias #2\n"
+        "_rlnPipeLineProcessType #3\n_rlnPipeLineProcessStatus #4\n"
+        f"{name} {alias} 10 2\n"
+    )
+    with pytest.raises(StarError, match="is not the folder of a job"):
+        read_pipeline(tmp_path / "default_pipeline.star")
+
+
 def test_a_folder_without_a_pipeline_file_is_no_project(tmp_path):
     with pytest.raises(StarError, match="aurefine project init"):
         read_pipeline(tmp_path / "default_pipeline.star")

@@ -204,6 +204,9 @@ def _from_cells(file: CellFile) -> Pipeline:
             if status not in STATUSES:
                 raise ValueError(f"job {name} has the unknown status {status!r}")
             alias = "" if alias in ("None", "") else alias
+            for text in (name, alias):
+                if text and not _is_inside(text):
+                    raise ValueError(f"{text!r} is not the folder of a job (Type/name/)")
             pipeline.processes[name] = Process(name, alias, kind, status)
     if nodes.rows:
         if "rlnPipeLineNodeTypeLabel" in nodes.labels:
@@ -219,6 +222,12 @@ def _from_cells(file: CellFile) -> Pipeline:
         starts = outputs.column("rlnPipeLineEdgeProcess")
         pipeline.outputs = list(zip(starts, outputs.column("rlnPipeLineEdgeToNode"), strict=True))
     return pipeline
+
+
+def _is_inside(name: str) -> bool:
+    """Whether the name of a job, or an alias, leads to a folder of the project."""
+    parts = name.split("/")
+    return len(parts) == 3 and not parts[2] and not {"", ".", ".."} & set(parts[:2])
 
 
 def write_pipeline(path: str | os.PathLike[str], pipeline: Pipeline) -> None:
