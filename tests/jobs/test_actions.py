@@ -33,7 +33,7 @@ from aurefine.jobs.schedule import (
 from aurefine.jobs.supervise import supervise
 from aurefine.project import Process, init_project, open_project
 from aurefine.project.refresh import refresh
-from aurefine.project.status import read_run_record
+from aurefine.project.status import process_start, read_run_record
 
 RESCALE = JOB_TYPES["rescale"]
 MASK = JOB_TYPES["maskcreate"]
@@ -153,6 +153,18 @@ def test_aborted_job_stops_and_is_marked(project):
     watcher.wait(timeout=20)
     with pytest.raises(OptionError, match="is not running"):
         abort_job(project, job.name)
+
+
+def test_job_goes_on_when_its_watcher_is_killed(project):
+    job, watcher = endless(project)
+    while not (record := read_run_record(job.folder)) or not record.worker:
+        time.sleep(0.02)
+    watcher.kill()
+    watcher.wait()
+    assert refresh(project) == []  # the work goes on
+    abort_job(project, job.name)
+    assert wait(project, job.name) == "Aborted"
+    assert process_start(record.worker) == 0
 
 
 def test_job_survives_the_program_that_started_it(project):

@@ -30,6 +30,7 @@ from aurefine.project.status import (
     MARKERS,
     clear_markers,
     is_alive,
+    living_processes,
     read_run_record,
     write_run_record,
 )
@@ -277,9 +278,10 @@ def abort_job(project: Project, job: str) -> Job:
     except OSError as error:
         raise OutputError(f"{folder / ABORT_WISH}: can not be made: {error.strerror}.") from None
     record = read_run_record(folder)
-    if record and is_alive(record) and record.pid != os.getpid():
-        with contextlib.suppress(OSError):
-            os.kill(record.pid, signal.SIGTERM)
+    for pid in living_processes(record)[:1] if record else ():
+        if pid != os.getpid():
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGTERM)
     if record and record.queue_id and leave_queue(project.path, record.queue_id):
         mark_job(project, process.name, "Aborted")  # it will never start
     return project.job(process.name)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from aurefine.errors import AurefineError, OutputError
+from aurefine.errors import OutputError
 from aurefine.jobs.job_command import Command
 from aurefine.project.status import write_run_record
 
@@ -93,7 +93,7 @@ def start_here(project: Path, name: str, command: Command) -> int:
             open(project / name / "run.err", "ab") as err,
         ):
             pid = start_detached(words, project, out, err)
-        write_run_record(project / name, pid)
-    except (OSError, AurefineError) as error:
+        write_run_record(project / name, pid)  # that process adds the one that does the work
+    except OSError as error:
         raise OutputError(f"{name}: the job can not be started: {error}.") from None
     return pid

@@ -65,6 +65,8 @@ def supervise(project: Path, name: str, words: Sequence[str]) -> int:
         sys.stderr.write(f"aurefine: error: {words[0]}: can not be started: {error.strerror}.\n")
         code = 1
     else:
+        with contextlib.suppress(OutputError):  # should this process be killed, it is still known
+            write_run_record(folder, os.getpid(), worker=child.pid)
         if stop_at[0] < float("inf"):  # asked to stop before there was anything to stop
             child.send_signal(signal.SIGTERM)
         code = _wait(child, stop_at)

@@ -11,7 +11,7 @@ from aurefine.io.star_cells import read_cells
 from aurefine.project.aliases import link_alias
 from aurefine.project.pipeline import Pipeline, Process
 from aurefine.project.project import Project, renamed
-from aurefine.project.status import is_alive, marked_status, read_run_record
+from aurefine.project.status import ABORT_WISH, MARKERS, is_alive, marked_status, read_run_record
 from aurefine.project.types import Status, node_from_number, node_number
 
 __all__ = ["found_status", "refresh", "touch_node"]
@@ -34,7 +34,8 @@ def found_status(project: Project, process: Process) -> Status:
     record = read_run_record(folder)
     if record is None or is_alive(record) is not False:
         return "Running"
-    return marked_status(folder) or "Failed"  # it may just have ended
+    ending: Status = "Aborted" if (folder / ABORT_WISH).exists() else "Failed"
+    return marked_status(folder) or ending  # it may just have ended
 
 
 def refresh(project: Project, *, timeout: float = 60.0) -> list[str]:
@@ -74,8 +75,8 @@ def refresh(project: Project, *, timeout: float = 60.0) -> list[str]:
                 continue
             pipeline.processes[name] = renamed(process, status=status)
             changed.append(name)
-            if status == "Failed":
-                _mark_dead(project.path / name)
+            if status in ("Failed", "Aborted"):
+                _mark_dead(project.path / name, status)
             if status == "Succeeded":
                 _add_extra_nodes(project.path, pipeline, name)
         for producer, node in pipeline.outputs:
@@ -99,12 +100,15 @@ def touch_node(folder: Path, pipeline: Pipeline, node: str) -> None:
         twin.touch()
 
 
-def _mark_dead(folder: Path) -> None:
+def _mark_dead(folder: Path, status: Status) -> None:
+    """Leave the marker that a process that no longer exists could not leave."""
     if marked_status(folder) is None:
+        marker = next(name for name, ending in MARKERS.items() if ending == status)
         with contextlib.suppress(OSError):
-            with open(folder / "run.err", "a", encoding="utf-8") as stream:
-                stream.write(_DIED)
-            (folder / "RELION_JOB_EXIT_FAILURE").touch()
+            if status == "Failed":
+                with open(folder / "run.err", "a", encoding="utf-8") as stream:
+                    stream.write(_DIED)
+            (folder / marker).touch()
 
 
 def _add_extra_nodes(folder: Path, pipeline: Pipeline, process: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import socket
 import time
 from dataclasses import asdict, dataclass
@@ -20,6 +19,7 @@ __all__ = [
     "RunRecord",
     "clear_markers",
     "is_alive",
+    "living_processes",
     "marked_status",
     "process_start",
     "read_run_record",
@@ -52,6 +52,9 @@ class RunRecord:
         When the job started [s since 1970].
     queue_id : str
         Number of the job in the queue, "" if it runs here.
+    worker, worker_start : int, float
+        The same as `pid` and `process_start` for the process that does the work; 0 before it has
+        started.
     """
 
     host: str
@@ -59,6 +62,8 @@ class RunRecord:
     process_start: float
     started: float
     queue_id: str = ""
+    worker: int = 0
+    worker_start: float = 0.0
 
 
 def marked_status(folder: Path) -> Status | None:
@@ -86,16 +91,34 @@ def process_start(pid: int) -> float:
         return 0.0
 
 
-def write_run_record(folder: Path, pid: int, queue_id: str = "") -> None:
+def write_run_record(folder: Path, pid: int, queue_id: str = "", *, worker: int = 0) -> None:
     """Note in a job's folder who works on it.
+
+    Parameters
+    ----------
+    folder : Path
+    pid : int
+        Of the process that watches over the job.
+    queue_id : str
+    worker : int
+        Of the process that does the work.
 
     Raises
     ------
     OutputError
         If the note can not be written.
     """
-    start = process_start(pid) if pid else 0.0
-    record = RunRecord(socket.gethostname(), pid, start, time.time(), queue_id)
+    old = read_run_record(folder)
+    is_same = worker > 0 and old is not None and old.pid == pid
+    record = RunRecord(
+        host=socket.gethostname(),
+        pid=pid,
+        process_start=process_start(pid) if pid else 0.0,
+        started=old.started if is_same and old is not None else time.time(),
+        queue_id=queue_id,
+        worker=worker,
+        worker_start=process_start(worker) if worker else 0.0,
+    )
     write_text_atomic(folder / _RECORD, json.dumps(asdict(record)) + "\n")
 
 
@@ -108,10 +131,20 @@ def read_run_record(folder: Path) -> RunRecord | None:
 
 
 def is_alive(record: RunRecord) -> bool | None:
-    """Whether the process of a job still exists; None if that can not be known from here."""
+    """Whether a process of a job still exists; None if that can not be known from here."""
     if not record.pid or record.host != socket.gethostname():
         return None
-    if record.pid == os.getpid():
-        return True
-    start = process_start(record.pid)
-    return start > 0 and abs(start - record.process_start) < _CLOCK_SLACK
+    return bool(living_processes(record))
+
+
+def living_processes(record: RunRecord) -> list[int]:
+    """Return those processes of a job on this computer that still exist, the watching one first."""
+    if record.host != socket.gethostname():
+        return []
+    pairs = ((record.pid, record.process_start), (record.worker, record.worker_start))
+    return [pid for pid, start in pairs if pid and _is_same(pid, start)]
+
+
+def _is_same(pid: int, start: float) -> bool:
+    found = process_start(pid)
+    return found > 0 and abs(found - start) < _CLOCK_SLACK
