@@ -209,6 +209,14 @@ class Page:
         self.tab.wait_for_selector(".job-page")
         return str(self.tab.locator(".page-head .path").inner_text())
 
+    def wait_for_surface(self, path: str = "") -> None:
+        """Scroll to the (first) 3D surface and wait until it shows a map."""
+        surface = self.tab.locator(".surface-view").first
+        surface.scroll_into_view_if_needed()
+        value = f"='{path}'" if path else ""
+        self.tab.wait_for_selector(f".surface-view[data-drawn{value}]")
+        self.tab.locator("#main").evaluate("element => { element.scrollTop = 0 }")
+
     def write_report(self) -> str:
         """Press Report; return the path of the file once its tab has opened."""
         with self.tab.context.expect_page() as opened:

@@ -86,7 +86,7 @@ def test_job_is_set_up_run_and_shown_by_clicks(page, folder):
     assert "--i maps/ball.mrc" in command.inner_text()
     assert page.start(alias="ball mask") == "MaskCreate/job001/"
     page.wait_for_state("finished", 60)
-    page.tab.wait_for_selector(".surface-view[data-drawn='MaskCreate/job001/mask.mrc']")
+    page.wait_for_surface("MaskCreate/job001/mask.mrc")
     page.picture("mask")
     assert (folder / "MaskCreate" / "ball_mask" / "mask.mrc").is_file()
     assert open_project(folder).job("1").status == "Succeeded"

@@ -169,7 +169,7 @@ def by_clicks(page):
     page.start()
     page.wait_for_state("finished", 60)
     page.tab.wait_for_selector(".plot path.line")
-    page.tab.wait_for_selector(".surface-view[data-drawn]")
+    page.wait_for_surface()
     page.picture("workflow_postprocess", whole=True)
 
 
@@ -192,11 +192,11 @@ def watch(page):
             delays.append(time.time() - written)
         if shown >= 4 and not is_pictured:
             is_pictured = True
-            page.tab.wait_for_selector(".surface-view[data-drawn]")
+            page.wait_for_surface()
             page.picture("workflow_live", whole=True)
         page.tab.wait_for_timeout(100)
     page.wait_for_state("finished", 10)
-    page.tab.wait_for_selector(".surface-view[data-drawn='Refine3D/job005/run_class001.mrc']")
+    page.wait_for_surface("Refine3D/job005/run_class001.mrc")
     page.picture("workflow_refined", whole=True)
     print("seconds from an iteration's last file to the page:", np.round(delays, 2))
     # 2 s on a machine that has time for it; everything takes longer on a busy one
@@ -242,7 +242,7 @@ def test_clicks_and_commands_give_identical_maps(shared_data, tmp_path, serve, o
     assert re.search(r"first3dref|PostProcess/job007", text)
 
     page.go("#/compare/Refine3D%2Fjob005%2F/PostProcess%2Fjob007%2F")
-    page.tab.wait_for_selector(".compare-column .surface-view[data-drawn]")
+    page.wait_for_surface()
     page.picture("workflow_compare", whole=True)
     page.go("#/")
     page.tab.locator(".flow-job").nth(6).wait_for()

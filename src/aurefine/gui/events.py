@@ -19,7 +19,7 @@ from aurefine.project.refresh import refresh
 
 __all__ = ["event_routes"]
 
-_PERIOD = 0.7  # seconds between two looks
+_PERIOD = 0.5  # seconds between two looks
 _SILENCE = 15.0  # seconds after which a sign of life is sent
 
 _Stamps = dict[str, tuple[int, int]]

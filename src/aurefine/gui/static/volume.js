@@ -145,7 +145,7 @@ export function surfaceView(options = {}) {
   }
 
   function draw() {
-    if (!engine || !engine.texture || !root.isConnected) return;
+    if (!engine || !engine.texture || !root.isConnected || !isSeen) return;
     const { THREE, renderer, scene, camera, material, box } = engine;
     const width = stage.clientWidth;
     const height = stage.clientHeight;
@@ -237,8 +237,20 @@ export function surfaceView(options = {}) {
 
   // Show a map; `stamp` changes when the file has changed. The threshold is kept as a multiple of
   // the standard deviation, so that the maps of successive iterations look alike.
+  // A view outside the window loads and draws nothing until it is scrolled to.
+  let isSeen = false;
+  let pending = null;
+  new IntersectionObserver((entries) => {
+    isSeen = entries.at(-1).isIntersecting;
+    if (!isSeen) return;
+    if (pending) root.show(...pending);
+    else redraw(false, false);
+  }, { rootMargin: "100px" }).observe(stage);
+
   root.show = async (path, stamp = "") => {
     const wanted = `${path}#${stamp}`;
+    if (!isSeen) { pending = [path, stamp]; return; }
+    pending = null;
     if (state.wanted === wanted) return;
     state.wanted = wanted;
     const request = ++state.request;
