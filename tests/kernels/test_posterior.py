@@ -170,3 +170,21 @@ def test_best_correlation_gets_all_the_weight(scores):
     weights, best, _ = selected(posterior.select_best_correlation, scores, [(0, 3)])
     assert np.flatnonzero(weights).tolist() == best.tolist()
     assert weights.ravel()[best].tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("n_child, n_children", [(1, 1), (4, 8), (3, 5)])
+@pytest.mark.parametrize("ranges", [[(0, 3)], [(2, 3), (0, 1), (1, 2)]])
+def test_offset_moments_equal_the_reference(n_child, n_children, ranges):
+    rng = np.random.default_rng(2)
+    first = np.array([0, 4, 4, 9])
+    weights = rng.random((9, n_child, n_children)).astype(np.float32)
+    offset = rng.integers(0, 6, 9)
+    distance2 = rng.random((3, 6 * n_child))
+    found = np.full(9, np.nan), np.full(3, np.nan)
+    expected = np.empty(9), np.empty(3)
+    for first_particle, last in ranges:
+        posterior.offset_moments(first, weights, offset, distance2, *found, first_particle, last)
+    reference.offset_moments(first, weights, offset, distance2, *expected, 0, 3)
+    for a, b in zip(found, expected, strict=True):
+        assert a == pytest.approx(b, rel=1e-12)
+    assert found[1][1] == 0  # a particle without pairs

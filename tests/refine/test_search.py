@@ -17,7 +17,7 @@ from aurefine.refine.expectation import HalfExpectation
 from aurefine.refine.pixels import half_plane_rings
 from aurefine.refine.profile import Stopwatch
 from aurefine.refine.projector import build_projector
-from aurefine.refine.search import child_rotations
+from aurefine.refine.search import _distinct, child_rotations
 from aurefine.refine.state import Poses
 from aurefine.refine.sums import HalfSums
 from aurefine.refine.work import WorkList, cut_batches
@@ -378,3 +378,14 @@ def test_two_steps_find_what_one_step_finds(
     assert np.array_equal(two.offset_x, one.offset_x)
     assert two.pmax == pytest.approx(one.pmax, rel=1e-3)
     assert two.log_likelihood == pytest.approx(one.log_likelihood, abs=1e-2)
+
+
+@pytest.mark.parametrize("largest", [3, 40, 10**6])
+@pytest.mark.parametrize("n", [0, 1, 30])
+def test_distinct_orientations_are_those_of_sorting(n, largest):
+    values = np.random.default_rng(n).integers(0, largest, n)
+    distinct, inverse = _distinct(values)
+    expected, expected_inverse = np.unique(values, return_inverse=True)
+    assert np.array_equal(distinct, expected)
+    assert np.array_equal(inverse, expected_inverse)
+    assert inverse.dtype == np.int64

@@ -8,6 +8,7 @@ from numba import njit
 __all__ = [
     "exponentiate",
     "normalise_posterior",
+    "offset_moments",
     "select_best_correlation",
     "select_significant",
     "significance_threshold",
@@ -260,3 +261,36 @@ def select_best_correlation(
         j = best[p]
         cross[j // size, (j % size) // n_children, j % n_children] = np.float32(1.0)
         correlation[p] = largest / image_norms[p]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def offset_moments(first, weights, offset, distance2, pair_weight, moment, first_particle, last):
+    """Sum the weights of each pair, and of each particle times the squared length of its offsets.
+
+    Parameters
+    ----------
+    first : int64, shape (n_particles + 1,)
+        Pairs of each particle.
+    weights : float32, shape (n_pairs, n_child_offsets, n_children)
+    offset : int64, shape (n_pairs,)
+        Coarse offset of each pair.
+    distance2 : float64, shape (n_particles, n_offsets * n_child_offsets)
+    pair_weight : float64, shape (n_pairs,)
+        Overwritten.
+    moment : float64, shape (n_particles,)
+        Overwritten.
+    first_particle, last : int
+        Range of particles to process.
+    """
+    n_offsets = weights.shape[1]
+    for p in range(first_particle, last):
+        moment[p] = 0.0
+        for i in range(first[p], first[p + 1]):
+            total = 0.0
+            for k in range(n_offsets):
+                part = 0.0
+                for c in range(weights.shape[2]):
+                    part += weights[i, k, c]
+                total += part
+                moment[p] += part * distance2[p, offset[i] * n_offsets + k]
+            pair_weight[i] = total

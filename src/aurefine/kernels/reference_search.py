@@ -15,6 +15,7 @@ __all__ = [
     "finish_coarse_scores",
     "likely_orientations",
     "normalise_posterior",
+    "offset_moments",
     "score_likely",
     "score_list",
     "score_local",
@@ -186,6 +187,26 @@ def normalise_posterior(
         log_total[p] = np.log(total) + maximum
         significant = np.where(weight >= threshold, weight / total, 0)
         cross[own] = significant.reshape(log_weight.shape)
+
+
+def offset_moments(
+    first: Array,
+    weights: Array,
+    offset: Array,
+    distance2: Array,
+    pair_weight: Array,
+    moment: Array,
+    first_particle: int,
+    last: int,
+) -> None:
+    """Weights of pairs and second moments of offsets; see `posterior.offset_moments`."""
+    n_offsets = weights.shape[1]
+    for p in range(first_particle, last):
+        own = slice(first[p], first[p + 1])
+        by_offset = weights[own].sum(axis=2, dtype=np.float64)
+        pair_weight[own] = by_offset.sum(axis=1)
+        fine = offset[own, None] * n_offsets + np.arange(n_offsets)
+        moment[p] = (by_offset * distance2[p, fine]).sum()
 
 
 def select_best_correlation(

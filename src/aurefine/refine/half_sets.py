@@ -93,7 +93,7 @@ class HalfSets:
     def align(self, settings: IterationSettings, work: WorkSource) -> None:
         """Align batches of the halves that are here until there are no more."""
         self._settings = settings
-        self._plan = iteration_plan(settings, self._data)
+        self._plan = iteration_plan(settings, self._data, with_ramps=True)
         for half in self.halves:
             self._models[half] = reset_direction_prior(
                 self._models[half], len(settings.direction_rot)

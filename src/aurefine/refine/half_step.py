@@ -11,6 +11,7 @@ import numpy.typing as npt
 from aurefine.errors import ImageError
 from aurefine.geometry.directions import direction_index, pixel_angles
 from aurefine.geometry.euler import direction_from_angles, matrix_from_euler
+from aurefine.kernels.posterior import offset_moments
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine import coarse, search
 from aurefine.refine.batch import PreparedBatch, prepare_batch
@@ -32,6 +33,7 @@ Float = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
+_BLOCK = 16  # particles that one thread sums at a time
 _PAIR_BYTES = 320  # working memory per significant coarse pair, with 4 x 8 children
 _GIB = 1 << 30
 
@@ -285,19 +287,30 @@ class HalfStep:
         prior = 0.0 if particles.prior_offset is None else particles.prior_offset[rows][:, None]
         distance2 = ((fine_total - prior) ** 2).sum(axis=2)
         own = posterior.pairs
-        particle = np.repeat(np.arange(b - a), np.diff(own.first))
-        by_offset = posterior.weights.sum(axis=2, dtype=float)  # (n_pairs, n_child_offsets)
-        fine_index = own.offset[:, None] * n_child + np.arange(n_child)
-        offset2 = (by_offset * distance2[particle[:, None], fine_index]).sum()
+        pair_weight = np.empty(len(own.offset))
+        moment = np.empty(b - a)
+        self.pool.map(
+            lambda start: offset_moments(
+                own.first,
+                posterior.weights,
+                own.offset,
+                distance2,
+                pair_weight,
+                moment,
+                start,
+                min(start + _BLOCK, b - a),
+            ),
+            range(0, b - a, _BLOCK),
+        )
         tally.direction += np.bincount(
             self._direction_rows(own.orientation),
-            weights=by_offset.sum(axis=1),
+            weights=pair_weight,
             minlength=len(tally.direction),
         )
         likelihood = self._log_likelihood(batch, (a, b), posterior, noise_group)
         probability = posterior.probability
         tally.scalars += (
-            offset2, weight.sum(), norm.sum(), likelihood.sum(), probability.sum()
+            moment.sum(), weight.sum(), norm.sum(), likelihood.sum(), probability.sum()
         )  # fmt: skip
         pair, child_offset, child = np.unravel_index(posterior.best, posterior.weights.shape)
         if plan.keeps_rotations:

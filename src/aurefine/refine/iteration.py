@@ -88,8 +88,10 @@ def settings_of(
     )
 
 
-def iteration_plan(settings: IterationSettings, data: RefinementInput) -> IterationPlan:
-    """Build the grids and tables of an iteration."""
+def iteration_plan(
+    settings: IterationSettings, data: RefinementInput, *, with_ramps: bool = False
+) -> IterationPlan:
+    """Build the grids and tables of an iteration; phase ramps only where images are shifted."""
     options = data.options
     return make_plan(
         box=settings.box_size,
@@ -111,4 +113,5 @@ def iteration_plan(settings: IterationSettings, data: RefinementInput) -> Iterat
         reference_has_ctf=not (options.ctf_uncorrected_ref and settings.controller.iteration == 1),
         scored_size=settings.scored_size,
         reuses_poses=reuses_poses(settings.controller, settings.sampling, options),
+        with_ramps=with_ramps,
     )

@@ -162,6 +162,7 @@ def make_plan(
     is_last: bool = False,
     scored_size: int | None = None,
     reuses_poses: bool = False,
+    with_ramps: bool = True,
 ) -> IterationPlan:
     """Build the tables of one iteration.
 
@@ -179,6 +180,8 @@ def make_plan(
         Model size that poses are scored on [px]; `current_size` by default.
     reuses_poses : bool
         Whether particles with known poses are searched around them only.
+    with_ramps : bool
+        Whether images will be shifted; if not, the phase ramps are left out.
     """
     scored_size = current_size if scored_size is None else scored_size
     coarse = grids.coarse_offsets(sampling.offset_range, sampling.offset_step)
@@ -188,6 +191,7 @@ def make_plan(
     fine_offsets = fine.reshape(-1, 2) + shift
     if options.skip_align:
         coarse = coarse_searched = fine_offsets = np.zeros((1, 2))
+    n_ramps = None if with_ramps else 0
     geometries: dict[tuple[object, ...], list[int]] = {}
     for row, optics in enumerate(optics_groups):
         key = (optics.box_size, optics.pixel_size, tuple(np.ravel(optics.magnification)))
@@ -224,8 +228,12 @@ def make_plan(
                 frequency_y=pixels.y / extent,
                 scale={row: _pixel_scale(optics_groups, mtf_curves, row, pixels) for row in rows},
                 power_gain={row: _ring_gain(optics_groups, mtf_curves, row) ** 2 for row in rows},
-                coarse_ramps=phase_ramps(pixels, coarse_searched / first.pixel_size, n_coarse),
-                fine_ramps=phase_ramps(pixels, fine_offsets / first.pixel_size, pixels.n_pixels),
+                coarse_ramps=phase_ramps(
+                    pixels, coarse_searched[:n_ramps] / first.pixel_size, n_coarse
+                ),
+                fine_ramps=phase_ramps(
+                    pixels, fine_offsets[:n_ramps] / first.pixel_size, pixels.n_pixels
+                ),
             )
         )
     return IterationPlan(

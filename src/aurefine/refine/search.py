@@ -76,8 +76,8 @@ def fine_search(
     row_of, rows = _fine_rows(
         batch.masked[a:b], cross_weights[a:b], particle, own.offset, plan, geometry, pool
     )
-    orientations, inverse = np.unique(own.orientation, return_inverse=True)
-    group_first, order = sort_pairs(inverse.astype(np.int64), len(orientations))
+    orientations, inverse = _distinct(own.orientation)
+    group_first, order = sort_pairs(inverse, len(orientations))
     sorted_particle = particle[order]
     rotations = child_rotations(orientations, plan).astype(np.float32)
     cross = np.empty((n_pairs, n_child, n_children), np.float32)
@@ -143,6 +143,16 @@ def fine_search(
         sorted_particle=sorted_particle,
         sorted_pair=order,
     )
+
+
+def _distinct(values: IntArray) -> tuple[IntArray, IntArray]:
+    """Distinct values in ascending order, and the place of each value among them."""
+    if not len(values) or values.max() > 2 * len(values):  # few values of many: sort them
+        distinct, inverse = np.unique(values, return_inverse=True)
+        return distinct, inverse.astype(np.int64, copy=False)
+    is_used = np.zeros(values.max() + 1, bool)
+    is_used[values] = True
+    return np.flatnonzero(is_used), (np.cumsum(is_used) - 1)[values]
 
 
 def child_rotations(orientations: IntArray, plan: IterationPlan) -> Float:
