@@ -109,3 +109,7 @@ def test_a_mask_is_clipped_with_a_message(tmp_path):
 
 def test_no_mask_is_none():
     assert load_mask("", 48, PIXEL, pytest.fail) is None
+
+
+def test_box_with_a_sphere_that_meets_no_voxel():
+    assert symmetry_correlation(blobs("D2", box=90), PIXEL, point_group("D2").matrices, 40) > 0.95

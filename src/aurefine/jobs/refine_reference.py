@@ -188,9 +188,10 @@ def symmetry_correlation(
     inside = radius < n / 2 - 1
     total = small[inside].var()
     shell = np.rint(radius).astype(np.int64)  # (n, n, n)
-    mean = np.bincount(shell.ravel(), small.ravel()) / np.bincount(shell.ravel())
+    count = np.maximum(np.bincount(shell.ravel()), 1)  # a shell off the grid may be empty
+    mean = np.bincount(shell.ravel(), small.ravel()) / count
     steps = np.arange(len(mean))
-    small -= np.interp(radius, steps, np.nan_to_num(mean))
+    small -= np.interp(radius, steps, mean)
     if small[inside].var() < _ROUND * total:
         return 1.0
     splines = spline_filter(small)
