@@ -22,6 +22,7 @@ from aurefine.jobs.refine_options import REFINE_OPTIONS
 from aurefine.jobs.rescale_table import RESCALE_OPTIONS
 from aurefine.jobs.simulate_table import SIMULATE_OPTIONS
 from aurefine.jobs.submit_table import SUBMIT_OPTIONS
+from aurefine.jobs.symmetry_table import ALIGN_OPTIONS, SYMMETRY_OPTIONS
 
 FOLDER = Path(__file__).resolve().parent
 PROGRAMS = {
@@ -31,6 +32,8 @@ PROGRAMS = {
     "check": CHECK_OPTIONS,
     "rescale": RESCALE_OPTIONS,
     "import": IMPORT_OPTIONS,
+    "symmetry": SYMMETRY_OPTIONS,
+    "align-symmetry": ALIGN_OPTIONS,
     "mask": MASK_OPTIONS,
     "postprocess": POSTPROCESS_OPTIONS,
     "simulate": SIMULATE_OPTIONS,

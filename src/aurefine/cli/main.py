@@ -46,6 +46,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("report", "aurefine.cli.report", "write the report of a job as one HTML file"),
     Command("gui", "aurefine.gui.command", "set up, run and watch jobs in the browser"),
     Command("submit", "aurefine.cli.submit", "hand a command to a queue such as SLURM"),
+    Command("symmetry", "aurefine.cli.symmetry", "show the operators of a point group"),
+    Command("align-symmetry", "aurefine.cli.align_symmetry", "turn a map to its symmetry axes"),
     Command("relion-shims", "aurefine.cli.relion_shims", "write scripts named relion_refine, ..."),
     Command("doctor", "aurefine.cli.doctor", "show versions, cores, memory and speed"),
     Command("version", "aurefine.cli.version", "show the version"),
