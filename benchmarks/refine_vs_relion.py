@@ -51,12 +51,27 @@ class Run:
 
     def cpu(self, iteration: int, *, busiest: bool = False) -> float:
         """Return the CPU seconds of an iteration; NaN if they are not known."""
-        if self.samples is None:
+        if self.samples is None or iteration not in self.iterations:
             return float("nan")
         times = self.samples.busiest_by_iteration if busiest else self.samples.cpu_by_iteration
         if iteration not in times:
             return float("nan")
         return times[iteration] - times.get(iteration - 1, 0.0)
+
+    def wall(self, iteration: int) -> float:
+        """Return the seconds between the files of an iteration and those of the one before."""
+
+        if iteration not in self.iterations:
+            return float("nan")
+
+        def finished(number: int) -> float:
+            name = f"{self.root}_it{number:03d}_optimiser.star"
+            if self.is_finished and number == max(self.iterations):
+                name = f"{self.root}_data.star"
+            path = Path(name)
+            return path.stat().st_mtime if path.exists() else float("nan")
+
+        return finished(iteration) - finished(iteration - 1)
 
 
 def read_run(root: Path) -> Run:
@@ -87,11 +102,12 @@ def _iteration(stem: str, model_end: str) -> Iteration:
     )
 
 
-def iteration_table(relion: Run, ours: Run, threads: int) -> list[str]:
+def iteration_table(relion: Run, ours: Run) -> list[str]:
     """Return a Markdown table: one row for each iteration that either program has made."""
     head = [
         *("iteration", "resolution [Å]", "size [px]", "order", "significant", "Pmax"),
-        *("CPU of RELION [s]", "busier follower [s]", "CPU of aurefine [s]", "CPU ratio"),
+        *("wall [s]", "CPU of RELION [s]", "busier follower [s]", "CPU of aurefine [s]"),
+        "CPU ratio",
     ]
     lines = [head, ["---"] * len(head)]
     for number in sorted(set(relion.iterations) | set(ours.iterations)):
@@ -105,26 +121,36 @@ def iteration_table(relion: Run, ours: Run, threads: int) -> list[str]:
         orders = " / ".join(
             "-" if one is None else f"{one.order}{' local' if one.is_local else ''}" for one in pair
         )
-        known = number in relion.iterations and number in ours.iterations
-        ratio = relion.cpu(number) / max(ours.cpu(number), 1e-3) if known else float("nan")
+        relion_cpu, our_cpu = relion.cpu(number), ours.cpu(number)
         lines.append(
             [
                 str(number),
                 *(both(".2f", "resolution"), both("d", "size"), orders),
                 *(both(".1f", "n_significant"), both(".3f", "pmax")),
-                f"{relion.cpu(number):.1f}" if number in relion.iterations else "-",
-                f"{relion.cpu(number, busiest=True):.1f}" if number in relion.iterations else "-",
-                f"{ours.cpu(number):.1f}" if number in ours.iterations else "-",
-                f"{ratio:.1f}×" if np.isfinite(ratio) else "-",
+                f"{_number(relion.wall(number))} / {_number(ours.wall(number))}",
+                _number(relion_cpu),
+                _number(relion.cpu(number, busiest=True)),
+                _number(our_cpu),
+                _number(relion_cpu / max(our_cpu, 1e-3), "×"),
             ]
         )
     return ["| " + " | ".join(cells) + " |" for cells in lines]
 
 
+def _number(value: float, unit: str = "") -> str:
+    """Return a number with one decimal, or a dash if it is not known."""
+    return f"{value:.1f}{unit}" if np.isfinite(value) else "-"
+
+
 def totals(relion: Run, ours: Run, threads: int) -> list[str]:
     """Return the comparison end to end, over the iterations that both programs have finished."""
     if relion.samples is None or ours.samples is None:
-        return ["No log of CPU time was found beside one of the runs."]
+        walls = [sum(run.wall(n) for n in run.iterations) for run in (relion, ours)]
+        return [
+            f"- wall time between the files: {walls[0]:.0f} s against {walls[1]:.0f} s "
+            f"({walls[0] / walls[1]:.1f}×); there is no log of CPU time of "
+            f"{'RELION' if relion.samples is None else 'aurefine'}.",
+        ]
     what = "end to end"
     last_relion, last_ours = max(relion.iterations), max(ours.iterations)
     if not (relion.is_finished and ours.is_finished):
@@ -217,12 +243,13 @@ def main() -> int:
         "In each cell: RELION / aurefine.",
         "*Significant* is the mean number of coarse samples that go into the second pass.",
         "",
-        *iteration_table(relion, ours, arguments.threads),
+        *iteration_table(relion, ours),
         "",
         *totals(relion, ours, arguments.threads),
         "",
     ]
-    if relion.is_finished and ours.is_finished:
+    logs = [run.root.parent / "run.out" for run in runs.values()]
+    if relion.is_finished and ours.is_finished and all(log.exists() for log in logs):
         found = {
             name: evaluate(
                 str(run.root),
