@@ -67,3 +67,19 @@ def test_the_end_can_be_forced(refine, finished, tmp_path):
     assert code == 0
     assert (tmp_path / "run_class001.mrc").exists()
     assert not (tmp_path / "run_it004_data.star").exists()
+
+
+def test_a_continued_run_with_all_savings_repeats_the_bits(refine, tmp_path):
+    """What the savings need from one iteration to the next is in the files."""
+    savings = ("--early_particles", "25", "--scoring_tolerance", "0.01", "--jump_sampling",
+               "--reuse_poses", "0.5")  # fmt: skip
+    whole, part = tmp_path / "whole", tmp_path / "part"
+    part.mkdir()
+    assert refine(whole / "run", *savings, "--auto_iter_max", "4") == 0
+    for path in whole.glob("run_it002_*"):
+        shutil.copy(path, part / path.name)
+    optimiser = str(part / "run_it002_optimiser.star")
+    assert refine(part / "run", "--continue", optimiser, "--auto_iter_max", "4",
+                  standard=False) == 0  # fmt: skip
+    for iteration in (3, 4):
+        assert files(part, iteration) == files(whole, iteration)

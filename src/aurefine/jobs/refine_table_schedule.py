@@ -14,7 +14,7 @@ SCHEDULE_OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="early_particles", flag="--early_particles", kind="int", default=0,
-        tab="Schedule", label="Particles in early iterations", range=Range(100, also=(0,)),
+        tab="Schedule", label="Particles in early iterations", range=Range(10, also=(0,)),
         help="Use this number of particles of each half as long as they still raise the "
         "resolution, then all; 0: all from the start.",
     ),
