@@ -1,5 +1,7 @@
 """`aurefine project` and `aurefine job`: what is typed, what is shown."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,19 @@ def test_job_is_set_up_run_and_shown(folder, capsys):
     assert "--new_box 12" in shown
     assert run_command(["project", "show"]) == 0
     assert "Succeeded  1" in capsys.readouterr().out
+
+
+def test_project_that_is_locked_is_shown_as_it_is(folder, capsys):
+    assert job("new", "rescale", "--set", "in_3dref=map.mrc", "new_box=12") == 0
+    with open_project(".").edit("x") as pipeline:
+        process = pipeline.processes["External/job001/"]
+        pipeline.processes["External/job001/"] = replace(process, status="Running")
+    (folder / "External/job001/RELION_JOB_EXIT_SUCCESS").touch()
+    (folder / ".relion_lock").mkdir()
+    (folder / ".relion_lock" / "lock_default_pipeline.star").write_text("lock: RELION\n")
+    capsys.readouterr()
+    assert job("list") == 0
+    assert "Running" in capsys.readouterr().out
 
 
 def test_failed_job_is_an_exit_code(folder, capsys):

@@ -36,6 +36,15 @@ def test_report_of_a_run_of_relion(shared_data, tmp_path, name, program):
     assert not re.search(r'(?:src|href)\s*=\s*(?!"data:)', html)
 
 
+def test_report_of_a_refinement_that_still_runs(shared_data, tmp_path):
+    for path in (shared_data / "golden" / "refine" / "R5").glob("run_it*"):
+        shutil.copy(path, tmp_path)
+    text = text_of(write_folder_report(tmp_path))
+    assert "has not converged; after 3 iterations the resolution is 18.88 Å" in text
+    assert "Gold-standard FSC of all iterations" in text
+    assert "The estimated accuracy of the poses" not in text
+
+
 def test_report_of_post_processing(shared_data, tmp_path):
     source = shared_data / "golden" / "postprocess" / "out"
     star = next(path for path in sorted(source.rglob("*.star")))

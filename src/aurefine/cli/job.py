@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 
 from aurefine.cli.job_lines import job_lines, option_lines, show_lines
 from aurefine.cli.parser import OptionParser
-from aurefine.errors import OptionError
+from aurefine.errors import OptionError, OutputError
 from aurefine.jobs.actions import (
     abort_job,
     clone_job,
@@ -30,6 +31,7 @@ from aurefine.project.trash import delete_jobs, undelete_job
 __all__ = ["run"]
 
 _POLL = 0.2
+_PATIENCE = 2.0  # seconds for a lock, when states are only shown
 _EXAMPLES = """examples:
   aurefine job new import --set do_raw=No do_other=Yes fn_in_other=ref.mrc \\
       node_type='3D reference (.mrc)' --run
@@ -137,7 +139,8 @@ def _parser() -> OptionParser:
 
 def _open(given: argparse.Namespace) -> Project:
     project = open_project(given.project)
-    refresh(project)
+    with contextlib.suppress(OutputError):  # of somebody else, or locked: shown as it is
+        refresh(project, timeout=_PATIENCE)
     return project
 
 
@@ -282,7 +285,8 @@ def _wait(project: Project, job: Job) -> Job:
                 cause = waits_for(project, job.name) or "somebody to run it"
                 raise OptionError(f"{job.name} waits for {cause}, which will not come by itself.")
         time.sleep(_POLL)
-        refresh(project)
+        with contextlib.suppress(OutputError):  # locked for long: try again
+            refresh(project)
         job = project.job(job.name)
     return job
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from aurefine.cli.parser import OptionParser
 from aurefine.cli.start import loading
-from aurefine.errors import OptionError
+from aurefine.errors import OptionError, OutputError
 from aurefine.project import PIPELINE_FILE, open_project
 from aurefine.project.refresh import refresh
 
@@ -45,7 +46,8 @@ def run(argv: Sequence[str]) -> int:
 
     if (Path(given.project) / PIPELINE_FILE).exists():
         project = open_project(given.project)
-        refresh(project)
+        with contextlib.suppress(OutputError):  # of somebody else, or locked: shown as it is
+            refresh(project, timeout=2.0)
         try:
             job = project.job(given.job)
         except OptionError:
