@@ -1,6 +1,7 @@
 """What can be done with jobs: make, run, continue, abort, clone, mark, schedule."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -309,6 +310,19 @@ def test_job_whose_input_was_never_made_can_not_get_ready(project):
     assert can_get_ready(project, second.name)
 
 
+def test_scheduler_of_a_project_that_is_removed_ends(project):
+    first = rescale(project, in_3dref="to_come.mrc")
+    (project.path / first.name / ".aurefine_scheduled").write_text("1\n")
+    words = [sys.executable, "-m", "aurefine.jobs.schedule", str(project.path)]
+    with subprocess.Popen(words, cwd="/") as scheduler:
+        while not (project.path / ".aurefine_scheduler").exists():
+            time.sleep(0.02)
+        time.sleep(0.2)
+        assert scheduler.poll() is None  # it waits for the file
+        shutil.rmtree(project.path)
+        scheduler.wait(timeout=30)
+
+
 def test_finished_job_can_not_be_scheduled(project):
     job = rescale(project)
     mark_job(project, job.name, "Failed")
@@ -333,8 +347,6 @@ def test_cleaning_a_refinement_keeps_the_last_iteration_and_what_is_used(project
 
 
 def test_project_of_relion_is_continued_and_cloned(shared_data, tmp_path):
-    import shutil
-
     shutil.copytree(shared_data / "golden" / "pipeline" / "relion5", tmp_path / "p")
     project = open_project(tmp_path / "p")
     new = clone_job(project, "first3dref")

@@ -197,13 +197,13 @@ def _start_next(project: Project) -> bool:
 def run_scheduler(path: Path) -> None:
     """Look after the scheduled jobs of a project until none can get ready any more."""
     project = open_project(path)
-    while _line(project, project.pipeline()):
+    while project.pipeline_path.exists() and _line(project, project.pipeline()):
         with open(project.path / _LOCK, "a") as stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return  # another one does it
-            while True:
+            while project.pipeline_path.exists():  # the folder may be removed
                 with contextlib.suppress(AurefineError):  # e.g. a lock that is held for long
                     refresh(project)
                     if not _is_busy(project) and not _start_next(project):
