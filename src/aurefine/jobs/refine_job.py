@@ -11,14 +11,18 @@ from pathlib import Path
 
 import numpy as np
 
+from aurefine.errors import OutputError
 from aurefine.io import ParticleTable
 from aurefine.jobs import run_lines
-from aurefine.jobs.job_control import check_abort
+from aurefine.jobs.job_control import AbortRequestedError, check_abort
 from aurefine.jobs.refine_files import FileNames, quantise, write_final, write_iteration
 from aurefine.jobs.refine_history import History
 from aurefine.jobs.refine_options import RunSettings
+from aurefine.jobs.refine_partial import PartialFiles
 from aurefine.jobs.run_log import RunLog
+from aurefine.jobs.stopping import raise_if_asked, stop_is_asked, stop_waits
 from aurefine.refine.options import RefineOptions
+from aurefine.refine.partial import PartialIteration
 from aurefine.refine.plan import IterationPlan
 from aurefine.refine.profile import Stopwatch
 from aurefine.refine.state import ControllerState, RefinementState, SamplingState
@@ -47,6 +51,8 @@ class RefineJob:
         self._command = " ".join(shlex.quote(word) for word in sys.argv[1:])
         self._progress = contextlib.ExitStack()
         self._advance: Callable[[int], None] = _ignore
+        self._partial = PartialFiles(settings.output_root, settings.partial_minutes)
+        self._is_abort_asked = False
 
     def iteration_started(self, controller: ControllerState) -> None:
         """Print the status lines."""
@@ -73,6 +79,7 @@ class RefineJob:
         )
         self._log.write(run_lines.subset_lines(n_particles, len(self._table.particles)))
         self._log.write(run_lines.overview_lines(controller.iteration, _search_levels(plan)))
+        self._partial.iteration = controller.iteration
         self._advance = self._progress.enter_context(
             self._log.progress(f"Expectation iteration {controller.iteration}", n_particles)
         )
@@ -80,7 +87,37 @@ class RefineJob:
     def particles_done(self, n: int) -> None:
         """Move the progress bar, and stop if the user asks for it."""
         self._advance(n)
-        check_abort(self._settings.pipeline_control)
+        try:
+            check_abort(self._settings.pipeline_control)
+        except AbortRequestedError:
+            if not self._partial.is_worth_while:
+                raise
+            self._is_abort_asked = True  # after this batch
+
+    def unfinished(self, key: Callable[[], str]) -> PartialIteration | None:
+        """Return what was stored of this iteration when the run was stopped in it."""
+        self._partial.begin()
+        self._progress.enter_context(stop_waits(lambda: self._partial.is_worth_while))
+        self._progress.callback(self._partial.end)
+        root = self._settings.continue_from.rpartition("_it")[0]
+        found = self._partial.read(key, root, self._log.warn)
+        if found is not None:
+            n = sum(len(result.rows) for result in found.results.values())
+            self._log.write(f" {n} particles of this iteration are done already")
+        return found
+
+    def batch_done(self, so_far: Callable[[], PartialIteration]) -> None:
+        """Store an iteration that takes long, and stop here if that was asked for."""
+        is_stopping = self._is_abort_asked or stop_is_asked()
+        if is_stopping or self._partial.is_due:
+            try:
+                self._partial.write(so_far())
+                self._log.write(f" The unfinished iteration is stored in {self._partial.path}")
+            except OutputError as error:
+                self._log.warn(f"the unfinished iteration is not stored: {error}")
+        if is_stopping:
+            check_abort(self._settings.pipeline_control)
+            raise_if_asked()
 
     def halves_joined(self, resolution: float) -> None:
         """Print the joining of the halves."""
@@ -126,6 +163,7 @@ class RefineJob:
                 self._settings,
             )
         self.last_optimiser = names.optimiser
+        self._partial.remove()
         return state
 
     def converged(self, state: RefinementState) -> None:

@@ -37,6 +37,11 @@ class FileNames:
         """Settings and state of the automation; written last."""
         return f"{self.stem}_optimiser.star"
 
+    @property
+    def partial(self) -> str:
+        """What an unfinished iteration has so far; only until it is complete."""
+        return f"{self.stem}_partial.npz"
+
     def model(self, half: int | None) -> str:
         """Return the name of the parameters of a half (1 or 2), or of the joined model (None)."""
         return f"{self._of(half)}_model.star"

@@ -208,7 +208,11 @@ def _without_optimiser(root: str) -> Iterator[str]:
     folder, name = Path(root).parent, Path(root).name
     complete = {number for _, number, _ in _optimiser_files(root)}
     pattern = re.compile(re.escape(name) + r"_it(\d{3,})_.*")
-    found = {int(match[1]) for path in folder.glob("*") if (match := pattern.fullmatch(path.name))}
+    found = {
+        int(match[1])
+        for path in folder.glob("*")
+        if (match := pattern.fullmatch(path.name)) and not path.name.endswith("_partial.npz")
+    }
     for number in sorted(found - complete):
         names = FileNames(root, number)
         yield f"iteration {number} is not complete: {names.optimiser} is missing"

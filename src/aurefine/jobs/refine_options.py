@@ -63,7 +63,7 @@ _NOT_OF_THE_ALGORITHM = frozenset(
         "pipeline_control", "verbosity", "progress", "debug", "n_classes", "iterations",
         "skip_normalisation_check", "solvent_mask2", "preread_images", "scratch_dir",
         "keep_free_scratch", "keep_scratch", "relion_schedule", "dry_run", "ignore_memory_check",
-        "skip_checks", "exclude_bad",
+        "skip_checks", "exclude_bad", "partial_minutes",
     }
 )  # fmt: skip
 
@@ -87,6 +87,7 @@ class RunSettings:
     keep_free_scratch: float = 10.0  # GB
     keep_scratch: bool = False
     ignore_memory_check: bool = False
+    partial_minutes: float = 10.0
     verbosity: int = 1
     show_progress: bool = True
     skips_checks: bool = False
@@ -175,6 +176,7 @@ def to_run_settings(values: Mapping[str, Any]) -> RunSettings:
         keep_free_scratch=full["keep_free_scratch"],
         keep_scratch=full["keep_scratch"],
         ignore_memory_check=full["ignore_memory_check"],
+        partial_minutes=full["partial_minutes"],
         verbosity=full["verbosity"],
         show_progress=full["progress"],
         skips_checks=full["skip_checks"],

@@ -52,6 +52,13 @@ _COMPUTE = (
         help="Leave the copies there for a later job with the same particles.",
     ),
     Option(
+        name="partial_minutes", flag="--partial_minutes", kind="float", default=10.0,
+        unit="min", tab="Compute", label="Store unfinished iterations every", range=Range(0),
+        help="An iteration that takes longer is stored every so often while particles are aligned, "
+        "and when the run is stopped after a tenth of that time; a continued run goes on from "
+        "there. 0: never.",
+    ),
+    Option(
         name="dry_run", flag="--dry_run", kind="bool", default=False, tab="Compute",
         label="Dry run",
         help="Check the input, print how much memory and disk space the run will need and whether "

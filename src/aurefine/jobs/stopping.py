@@ -10,9 +10,18 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-__all__ = ["TerminatedError", "stoppable", "unwrapped_stop"]
+__all__ = [
+    "TerminatedError",
+    "raise_if_asked",
+    "stop_is_asked",
+    "stop_waits",
+    "stoppable",
+    "unwrapped_stop",
+]
 
 _GRACE = 1.5  # seconds to leave by an exception
+_PATIENCE = 600.0  # seconds to reach a place where work can be saved
+_WAITING = b"\n stopping as soon as the work can be saved; a second signal stops at once\n"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -28,15 +37,66 @@ class _Stop:
     """Remembers the first signal; the main thread learns of it by an exception."""
 
     def __init__(self) -> None:
-        self.is_asked = False
+        self.number = 0  # of the first signal
+        self.waits: Callable[[], bool] = _never
+        self.is_waiting = False  # whether the exception has still to be raised
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        if self.is_asked:  # already on the way out: do not interrupt the cleaning up
+        if self.number:  # already on the way out: do not interrupt the cleaning up
             return
-        self.is_asked = True
-        if number == signal.SIGINT:
+        self.number = number
+        if self.waits():
+            self.is_waiting = True
+            os.write(2, _WAITING)
+            return
+        self.leave()
+
+    def leave(self) -> None:
+        """Raise the exception that belongs to the signal."""
+        self.is_waiting = False
+        if self.number == signal.SIGINT:
             raise KeyboardInterrupt
-        raise TerminatedError(number)
+        raise TerminatedError(self.number)
+
+
+def _never() -> bool:
+    return False
+
+
+_stops: list[_Stop] = []  # of the contexts that are active; the last one counts
+
+
+def stop_is_asked() -> bool:
+    """Whether a signal waits for the work to be saved."""
+    return bool(_stops) and _stops[-1].is_waiting
+
+
+def raise_if_asked() -> None:
+    """Raise the exception of a signal that has waited."""
+    if stop_is_asked():
+        _stops[-1].leave()
+
+
+@contextlib.contextmanager
+def stop_waits(waits: Callable[[], bool]) -> Iterator[None]:
+    """Let signals wait for `raise_if_asked` as long as `waits` says so; at the end at the latest.
+
+    Parameters
+    ----------
+    waits : callable
+        Returns whether there is work that can be saved; may be called by another thread.
+    """
+    if not _stops:
+        yield
+        return
+    stop = _stops[-1]
+    stop.waits = waits
+    try:
+        yield
+    finally:
+        stop.waits = _never
+    if stop.is_waiting:
+        stop.leave()
 
 
 @contextlib.contextmanager
@@ -64,10 +124,11 @@ def stoppable(last_words: Callable[[int], None]) -> Iterator[None]:
     wakes, wake = os.pipe()
     os.set_blocking(wake, False)
     left = threading.Event()
-    watch = threading.Thread(target=_watch, args=(wakes, left, last_words), daemon=True)
+    watch = threading.Thread(target=_watch, args=(wakes, left, last_words, stop), daemon=True)
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     old_wake = signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     watch.start()
+    _stops.append(stop)
     try:
         for number, handler in before.items():
             if handler is not signal.SIG_IGN:
@@ -75,6 +136,7 @@ def stoppable(last_words: Callable[[int], None]) -> Iterator[None]:
         yield
     finally:
         left.set()
+        _stops.remove(stop)
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         signal.set_wakeup_fd(old_wake)
@@ -99,7 +161,9 @@ def unwrapped_stop() -> Iterator[None]:
         raise
 
 
-def _watch(wakes: int, left: threading.Event, last_words: Callable[[int], None]) -> None:
+def _watch(
+    wakes: int, left: threading.Event, last_words: Callable[[int], None], stop: _Stop
+) -> None:
     """Wait for a signal, then for the exception to leave the context."""
     try:
         number = 0
@@ -108,7 +172,7 @@ def _watch(wakes: int, left: threading.Event, last_words: Callable[[int], None])
             if not received:
                 return
             number = received[0] if received[0] in _SIGNALS else 0
-        if not _leaves_in_time(wakes, left):
+        if not _leaves_in_time(wakes, left, _PATIENCE if stop.waits() else _GRACE):
             with contextlib.suppress(Exception):  # nothing may keep the process alive
                 last_words(number)
             os._exit(128 + number)
@@ -116,9 +180,9 @@ def _watch(wakes: int, left: threading.Event, last_words: Callable[[int], None])
         os.close(wakes)
 
 
-def _leaves_in_time(wakes: int, left: threading.Event) -> bool:
+def _leaves_in_time(wakes: int, left: threading.Event, patience: float) -> bool:
     """Whether the main thread leaves before the time is up or a second signal comes."""
     if left.is_set():
         return True
-    ready, _, _ = select.select([wakes], [], [], _GRACE)
+    ready, _, _ = select.select([wakes], [], [], patience)
     return left.is_set() or bool(ready and not os.read(wakes, 1))

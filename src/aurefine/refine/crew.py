@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from aurefine.refine.accuracy import Accuracy
 from aurefine.refine.iteration import IterationSettings
+from aurefine.refine.partial import SumsSoFar
 from aurefine.refine.state import HalfModel, Poses, StageTimes
 from aurefine.refine.work import WorkList
 
-__all__ = ["Crew", "HalfFsc", "NewModels"]
+__all__ = ["Crew", "HalfFsc", "KeepsSums", "NewModels"]
 
 Float = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
@@ -76,4 +77,16 @@ class Crew(Protocol):
 
     def finish(self) -> StageTimes:
         """Forget the sums, and tell where the time went."""
+        ...
+
+
+@runtime_checkable
+class KeepsSums(Protocol):
+    """A crew in this process, whose sums can be stored in the middle of an iteration."""
+
+    def restore(self, sums: Mapping[int, SumsSoFar]) -> None:
+        """Take over sums that an earlier process has begun; `align` adds to them."""
+
+    def sums_so_far(self) -> Mapping[int, SumsSoFar]:
+        """Return the sums by half, between two batches."""
         ...

@@ -12,8 +12,9 @@ from aurefine.parallel.exact import ExactSum
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.coarse import make_coarse_table
 from aurefine.refine.economy import around_poses
-from aurefine.refine.exact_volume import volume_scales
+from aurefine.refine.exact_volume import ExactVolume, volume_scales
 from aurefine.refine.half_step import HalfStep, empty_tally
+from aurefine.refine.partial import SumsSoFar
 from aurefine.refine.particles import ParticleSet
 from aurefine.refine.plan import IterationPlan, with_given_poses
 from aurefine.refine.profile import Stopwatch
@@ -86,6 +87,23 @@ class HalfExpectation:
             result, tally = self._half_step(batch).run(batch.rows, raw, work.progress)
             self._add(tally, batch)
             work.deliver(batch, result)
+
+    def so_far(self) -> SumsSoFar:
+        """Return the sums of the batches that were done."""
+        volume = self._volume()
+        return SumsSoFar(volume.words, volume.carry_index, volume.carry, self.exact.digits)
+
+    def restore(self, sums: SumsSoFar) -> None:
+        """Go on from sums that were begun elsewhere."""
+        volume = self._volume()
+        volume.words[:] = sums.words
+        volume.carry_index, volume.carry = sums.carry_index, sums.carry
+        self.exact.digits[:] = sums.digits
+
+    def _volume(self) -> ExactVolume:
+        if self.sums.exact is None:
+            raise ValueError("the sums are complete")
+        return self.sums.exact
 
     def release(self) -> None:
         """Forget everything but the sums."""

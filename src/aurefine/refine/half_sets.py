@@ -28,6 +28,7 @@ from aurefine.refine.maximisation import (
     unpadded_average,
 )
 from aurefine.refine.memory import sums_wait_in_file
+from aurefine.refine.partial import SumsSoFar
 from aurefine.refine.profile import Stopwatch
 from aurefine.refine.projector import Projector, build_projector
 from aurefine.refine.state import HalfModel, Poses, StageTimes
@@ -67,6 +68,7 @@ class HalfSets:
         self._stopwatch = Stopwatch()
         self._projector: tuple[int, Projector] | None = None
         self._unfiltered: dict[int, Float32] = {}
+        self._restored: dict[int, SumsSoFar] = {}
 
     def begin(
         self, settings: IterationSettings, poses: Poses, models: Mapping[int, HalfModel]
@@ -90,6 +92,14 @@ class HalfSets:
                 self._pool,
             )
 
+    def restore(self, sums: Mapping[int, SumsSoFar]) -> None:
+        """Take over sums that an earlier process has begun."""
+        self._restored = dict(sums)
+
+    def sums_so_far(self) -> Mapping[int, SumsSoFar]:
+        """Return the sums of the halves that were begun, between two batches."""
+        return {half: step.so_far() for half, step in self.steps.items()}
+
     def align(self, settings: IterationSettings, work: WorkSource) -> None:
         """Align batches of the halves that are here until there are no more."""
         self._settings = settings
@@ -110,6 +120,8 @@ class HalfSets:
                 self._stopwatch,
             )
             self.steps[half] = step
+            if half in self._restored:
+                step.restore(self._restored.pop(half))
             step.run(work)
             step.release()
             self._projector = None

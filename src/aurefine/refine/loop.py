@@ -11,11 +11,17 @@ from aurefine.geometry.directions import asymmetric_unit
 from aurefine.geometry.sampling import angular_step, next_perturbation
 from aurefine.geometry.symmetry import point_group
 from aurefine.refine import economy, schedule
-from aurefine.refine.crew import Crew
+from aurefine.refine.crew import Crew, KeepsSums
 from aurefine.refine.half_sets import reset_direction_prior
-from aurefine.refine.iteration import RefinementInput, iteration_plan, settings_of
+from aurefine.refine.iteration import (
+    IterationSettings,
+    RefinementInput,
+    iteration_plan,
+    settings_of,
+)
 from aurefine.refine.observer import RunObserver
 from aurefine.refine.options import RefineOptions
+from aurefine.refine.partial import PartialIteration, iteration_key
 from aurefine.refine.particles import ParticleSet
 from aurefine.refine.plan import IterationPlan
 from aurefine.refine.state import ControllerState, RefinementState, SamplingState
@@ -141,6 +147,7 @@ def _iterate(
         },
         observer.particles_done,
     )
+    _take_up(state, settings, work, options, crew, observer)
     crew.align(settings, work)
     state = maximise(
         state,
@@ -154,6 +161,31 @@ def _iterate(
         uses_mask=options.solvent_correct_fsc and data.solvent_mask is not None,
     )
     return replace(state, times=crew.finish())
+
+
+def _take_up(
+    state: RefinementState,
+    settings: IterationSettings,
+    work: WorkList,
+    options: RefineOptions,
+    crew: Crew,
+    observer: RunObserver,
+) -> None:
+    """Go on where an earlier process was stopped, and let the observer see every batch."""
+    if not isinstance(crew, KeepsSums):
+        return
+    keeper: KeepsSums = crew
+
+    def key() -> str:
+        return iteration_key(settings, state, work, options)
+
+    earlier = observer.unfinished(key)
+    if earlier is not None:
+        keeper.restore(earlier.sums)
+        work.restore(earlier.results)
+    work.after_batch = lambda: observer.batch_done(
+        lambda: PartialIteration(key(), dict(work.results), keeper.sums_so_far())
+    )
 
 
 def _processing_order(

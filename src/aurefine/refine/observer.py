@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from aurefine.refine.options import RefineOptions
+from aurefine.refine.partial import PartialIteration
 from aurefine.refine.plan import IterationPlan
 from aurefine.refine.state import ControllerState, RefinementState, SamplingState
 
@@ -33,6 +35,16 @@ class RunObserver(Protocol):
 
     def particles_done(self, n: int) -> None:
         """This many more particles have been aligned."""
+
+    def unfinished(self, key: Callable[[], str]) -> PartialIteration | None:
+        """Return what an earlier process has of the iteration with that key.
+
+        Only asked if this process holds the sums; `batch_done` follows after each batch then.
+        """
+        ...
+
+    def batch_done(self, so_far: Callable[[], PartialIteration]) -> None:
+        """A batch is complete; what there is now may be stored."""
 
     def halves_joined(self, resolution: float) -> None:
         """The sums of the halves were averaged up to this resolution [Å]."""
@@ -78,6 +90,13 @@ class SilentObserver:
         """Ignore."""
 
     def particles_done(self, n: int) -> None:
+        """Ignore."""
+
+    def unfinished(self, key: Callable[[], str]) -> PartialIteration | None:
+        """Know of nothing."""
+        return None
+
+    def batch_done(self, so_far: Callable[[], PartialIteration]) -> None:
         """Ignore."""
 
     def halves_joined(self, resolution: float) -> None:

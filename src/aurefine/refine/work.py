@@ -60,15 +60,25 @@ class WorkList:
         self.batches = batches
         self.progress = progress
         self.results: dict[tuple[int, int], BatchResult] = {}  # by half and number
+        self.after_batch: Callable[[], None] = _nothing
         self._next = {half: iter(own) for half, own in batches.items()}
 
     def take(self, half: int) -> Batch | None:
         """Return the next batch of a half; None if all are given out."""
-        return next(self._next[half], None)
+        for batch in self._next[half]:
+            if (half, batch.number) not in self.results:
+                return batch
+        return None
 
     def deliver(self, batch: Batch, result: BatchResult) -> None:
-        """Keep the poses of a batch."""
+        """Keep the poses of a batch, whose sums are complete."""
         self.results[batch.half, batch.number] = result
+        self.after_batch()
+
+    def restore(self, results: Mapping[tuple[int, int], BatchResult]) -> None:
+        """Take over the results of batches that need not be done again."""
+        self.results.update(results)
+        self.progress(sum(len(result.rows) for result in results.values()))
 
     @property
     def is_complete(self) -> bool:
@@ -84,6 +94,10 @@ class WorkList:
                 values[result.rows] = getattr(result, name)
         changes: dict[str, Any] = {"class_number": np.ones_like(poses.class_number), **columns}
         return replace(poses, **changes)
+
+
+def _nothing() -> None:
+    """Do nothing after a batch."""
 
 
 def cut_batches(
