@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 
 import pytest
@@ -72,7 +73,9 @@ def test_a_signal_stores_the_iteration(
     assert "unfinished iteration is stored" in (tmp_path / "run.out").read_text()
     capsys.readouterr()
     assert go_on(refine, tmp_path, "--j", "2") == 0
-    assert f"{8 * n} particles of this iteration are done already" in capsys.readouterr().out
+    found = re.search(r" (\d+) particles of this iteration are done", capsys.readouterr().out)
+    assert found is not None
+    assert 7 * n <= int(found[1]) <= 8 * n  # batches of 8, the last of a half may be smaller
     assert results(tmp_path) == expected
     assert not list(tmp_path.glob("*partial*"))
 

@@ -84,15 +84,15 @@ def test_a_reconstruction_takes_what_is_expected(pool, r_max, monkeypatch):
 def test_the_last_iteration_needs_little_more_than_the_one_before(
     box, has_symmetry, padding, halves
 ):
-    """Whatever the image size of the one before; 2 GiB of images would hide more."""
+    """With so few particles that little hides the difference."""
     size = replace(
         SIZE, box=box, has_symmetry=has_symmetry, padding=padding, halves_here=halves,
         memory_budget=0.25, n_particles=1000,
     )  # fmt: skip
     last = memory_need(size, box // 2, is_last=True).peak
-    for share in (0.3, 0.5, 0.7, 0.85, 1.0):
+    for share in (0.1, 0.5, 0.7, 0.85, 1.0):
         before = memory_need(size, int(share * box / 2), is_last=False).peak
-        assert last <= 1.5 * before
+        assert last <= (1.5 if share >= 0.7 and halves == 2 else 1.75) * before
 
 
 def test_large_boxes_fit_into_small_machines():

@@ -173,7 +173,11 @@ def _run(values: Mapping[str, Any], team: Team | None = None) -> RefinementResul
                 table, seed = stored.table, stored.state.random_seed
                 root = image_root(table, settings.particles, log.warn)
                 inputs = inputs_from_table(table, root, options, seed, log.warn)
-            expected = forecast(run_size(inputs, options, settings), settings.output_root)
+            size = run_size(inputs, options, settings)
+            if team is not None:
+                size = replace(size, halves_here=1)
+            n_here = 1 if team is None else team.n_here
+            expected = forecast(size, settings.output_root, n_here)
             log.write(forecast_lines(expected))
             refuse_if_too_large(expected, log.warn, ignore=settings.ignore_memory_check)
             if team is None:  # else the followers do so

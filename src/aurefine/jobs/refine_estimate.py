@@ -65,6 +65,7 @@ def run_size(inputs: Inputs, options: RefineOptions, settings: RunSettings) -> R
         corrects_fsc=options.solvent_correct_fsc and bool(settings.solvent_mask),
         compensates_density=options.iterative_gridding,
         preread_bytes=int(per_image.sum()) if settings.preread_images else 0,
+        stores_partial=settings.partial_minutes > 0,
     )
 
 
@@ -85,7 +86,9 @@ def forecast(size: RunSize, output_root: str, n_processes: int = 1) -> Forecast:
         n_processes=n_processes,
         memory=free_memory(),
         disk=disk_need(size, size.box // 2, is_last=True),
-        disk_of_others=disk_need(replace(size, halves_here=1), size.box // 2, is_last=False),
+        disk_of_others=disk_need(
+            replace(size, halves_here=1, stores_partial=False), size.box // 2, is_last=False
+        ),
         free_disk=free_disk(folder),
         folder=str(folder),
     )

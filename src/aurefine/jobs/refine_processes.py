@@ -64,6 +64,11 @@ class Team:
         self.places = places
         self.leader: Leader | None = None  # once the followers have got their data
 
+    @property
+    def n_here(self) -> int:
+        """Number of processes on the host of the leader."""
+        return sum(place.host == self.places[0].host for place in self.places)
+
     def describe(self) -> str:
         """Return a line on the processes for the log."""
         n_hosts = len({place.host for place in self.places})

@@ -140,9 +140,9 @@ class HalfSets:
 
     def complete_sums(self) -> None:
         """Symmetrise the sums, and make the unregularised maps of the last iteration."""
-        self.sums = {half: self.steps.pop(half).total() for half in self.halves}
         with self._stopwatch("symmetrising"):
-            for sums in self.sums.values():
+            for half in self.halves:
+                sums = self.sums[half] = self.steps.pop(half).total()
                 before = sums.volume
                 symmetrise(sums, self._plan.group, self._pool)
                 if sums.volume is not before:

@@ -49,13 +49,11 @@ def symmetrise(sums: HalfSums, group: PointGroup, pool: WorkerPool) -> None:
     plane += mirrored
     if len(group.matrices) == 1:
         return
-    large = sums.volume.nbytes > _LARGE_VOLUME
-    if not large:
+    if sums.volume.nbytes <= _LARGE_VOLUME:
         sums.volume = _symmetrised(sums, group, slice(0, 3), pool)
         return
-    data = _symmetrised(sums, group, slice(0, 2), pool)
-    sums.volume[..., 2:] = _symmetrised(sums, group, slice(2, 3), pool)
-    sums.volume[..., :2] = data
+    for components in (slice(2, 3), slice(0, 2)):  # weights and data do not mix
+        sums.volume[..., components] = _symmetrised(sums, group, components, pool)
 
 
 def _symmetrised(sums: HalfSums, group: PointGroup, components: slice, pool: WorkerPool) -> Float32:

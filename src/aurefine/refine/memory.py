@@ -28,13 +28,14 @@ _GIB = 1 << 30
 _MIB = 1 << 20
 _MAX_BATCH = 512  # particles
 _SMALL = 32 * _MIB  # sums that never wait in a file
-_LARGE_SHARE = 0.9  # of the padded map
+_LARGE_SHARE = 1.0  # of the padded map
 
 # measured: see benchmarks/memory_estimate.py
 _PROGRAM = 280 * _MIB  # interpreter, libraries, compiled kernels
 _PER_PARTICLE = 2500  # tables, poses, and their copies while an iteration is written
 _PER_THREAD = 10 * _MIB  # scores of the first pass
 _WINDOW = 64 * _MIB  # combined slices before they are inserted, at most
+_TOUCHED = 0.44  # of the padded map, in pages of 2 MiB
 _SLICES = 10  # of them for each particle
 _ROW_SHARE = 0.3  # of the fine offsets whose shifted images exist
 
@@ -55,6 +56,7 @@ class RunSize:
     corrects_fsc: bool = False
     compensates_density: bool = False
     preread_bytes: int = 0  # images kept in memory
+    stores_partial: bool = False  # whether unfinished iterations are stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +141,8 @@ def memory_need(size: RunSize, r_max: int, *, is_last: bool) -> MemoryNeed:
     inverse = 3 * padded if size.compensates_density else half_way
     symmetric = sums * 2 // 3 if size.has_symmetry else 0
     stages = {
-        # the padded map is zero in half of its planes, which take no memory
-        "reference": other_sums + max(3 * padded // 2 + 2 * one_map, padded + projector),
+        # most of the padded map is zero and takes no memory
+        "reference": other_sums + max(padded + int(_TOUCHED * padded), padded + projector),
         "alignment": other_sums + sums + projector + _working_set(size, r_max),
         "symmetry": other_sums + sums + symmetric,
         "FSC": other_sums + sums + unfiltered + 2 * one_map,
@@ -154,9 +156,11 @@ def disk_need(size: RunSize, r_max: int, *, is_last: bool) -> int:
     """Return the disk space of the files of an iteration, with those that exist meanwhile."""
     one_map = 4 * size.box**3
     n_maps = 3 if is_last else 4 if size.corrects_fsc else 2
-    waiting = 0
+    waiting = (
+        size.halves_here * int(size.stores_partial) * sums_bytes(size.box, size.padding, r_max)
+    )
     if size.halves_here > 1 and sums_wait_in_file(size.box, size.padding, r_max):
-        waiting = 2 * sums_bytes(size.box, size.padding, r_max) + 2 * one_map
+        waiting += 2 * sums_bytes(size.box, size.padding, r_max) + 2 * one_map
     return n_maps * one_map + 700 * size.n_particles + 4 * _MIB + waiting
 
 
