@@ -187,6 +187,7 @@ def insert_slices(volume, scales, rotations, pixel_x, pixel_y, slices, first_pla
     planes = (first_plane, last_plane)
     place = np.empty(_BLOCK, np.int64)
     plane = np.empty(_BLOCK, np.int32)
+    row_y = np.empty(_BLOCK, np.int32)
     sign = np.empty(_BLOCK, np.float32)
     scale_d = np.empty(_BLOCK, np.float32)
     scale_w = np.empty(_BLOCK, np.float32)
@@ -257,15 +258,26 @@ def insert_slices(volume, scales, rotations, pixel_x, pixel_y, slices, first_pla
                 values[4 * j + 2] = we
                 is_fast[j] = (abs(re) < _LARGEST) & (abs(im) < _LARGEST) & (abs(we) < _LARGEST)
                 plane[j] = iz
+                row_y[j] = iy
                 place[j] = np.int64(iz) * step_z + np.int64(iy) * step_y + 3 * np.int64(ix)
             n_left = 0
             for j in range(n):
                 z0 = plane[j]
                 if z0 + 1 < first_plane or z0 >= last_plane:
                     continue
-                is_whole = z0 >= first_plane and z0 + 1 < last_plane
-                if not (is_whole and is_inside[j] and is_fast[j]) or _add_sample(
-                    words, place[j], step_y, step_z, values, weights, j
+                step = step_z
+                if z0 < first_plane or z0 + 1 >= last_plane:
+                    # only one plane is ours: its rows, and zeros for two other rows of it
+                    if z0 < first_plane:
+                        w00[j] = w10[j]
+                        w01[j] = w11[j]
+                        place[j] += step_z
+                    w10[j] = np.float32(0.0)
+                    w11[j] = np.float32(0.0)
+                    step = 2 * step_y
+                    is_fast[j] &= row_y[j] + 3 < edge
+                if not (is_inside[j] and is_fast[j]) or _add_sample(
+                    words, place[j], step_y, step, values, weights, j
                 ):
                     left[n_left] = j
                     n_left += 1
