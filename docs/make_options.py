@@ -17,6 +17,7 @@ from aurefine.jobs.import_table import IMPORT_OPTIONS
 from aurefine.jobs.map_tools_table import IMAGE_HANDLER_OPTIONS
 from aurefine.jobs.mask_create_table import MASK_OPTIONS
 from aurefine.jobs.options import Option
+from aurefine.jobs.orientations_table import ORIENTATIONS_OPTIONS
 from aurefine.jobs.postprocess_table import POSTPROCESS_OPTIONS
 from aurefine.jobs.refine_options import REFINE_OPTIONS
 from aurefine.jobs.rescale_table import RESCALE_OPTIONS
@@ -34,6 +35,7 @@ PROGRAMS = {
     "import": IMPORT_OPTIONS,
     "symmetry": SYMMETRY_OPTIONS,
     "align-symmetry": ALIGN_OPTIONS,
+    "orientations": ORIENTATIONS_OPTIONS,
     "mask": MASK_OPTIONS,
     "postprocess": POSTPROCESS_OPTIONS,
     "simulate": SIMULATE_OPTIONS,

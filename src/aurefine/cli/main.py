@@ -48,6 +48,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("submit", "aurefine.cli.submit", "hand a command to a queue such as SLURM"),
     Command("symmetry", "aurefine.cli.symmetry", "show the operators of a point group"),
     Command("align-symmetry", "aurefine.cli.align_symmetry", "turn a map to its symmetry axes"),
+    Command(
+        "orientations", "aurefine.cli.orientations", "measure views and directional resolution"
+    ),
     Command("relion-shims", "aurefine.cli.relion_shims", "write scripts named relion_refine, ..."),
     Command("doctor", "aurefine.cli.doctor", "show versions, cores, memory and speed"),
     Command("version", "aurefine.cli.version", "show the version"),

@@ -1,0 +1,3 @@
+"""Analysis of results: orientation distribution and directional resolution."""
+
+__all__ = ["directional_fsc", "orientations"]
