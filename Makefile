@@ -48,11 +48,13 @@ lint: $(VENV)/.installed-dev
 	@$(BIN)/mypy
 
 test: lint
+	@tools/get_chromium.sh
 	@echo "== tests"
 	@$(TEST_ENVIRONMENT) $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile \
 		--durations 10 --durations-min 10 -m "$(SUITE)" $(PYTEST_ARGS)
 
 test-slow: $(VENV)/.installed-dev
+	@tools/get_chromium.sh
 	@$(TEST_ENVIRONMENT) $(BIN)/python -m pytest -v --durations 20 -m "slow or mpi" $(PYTEST_ARGS) \
 		|| [ $$? = 5 ]  # 5: no test has these markers
 
