@@ -6,7 +6,7 @@ import pytest
 from aurefine.refine.expectation import HalfExpectation
 from aurefine.refine.profile import Stopwatch
 from aurefine.refine.projector import build_projector
-from aurefine.refine.work import WorkList, cut_batches
+from aurefine.refine.work import WorkList, _evenly, cut_batches
 
 SMALL = {"memory_budget": 1e-3}  # GiB: batches of 8
 
@@ -42,6 +42,20 @@ def test_batches_hold_every_particle_once(setting):
     assert [batch.number for batch in batches] == list(range(len(batches)))
     rows = np.concatenate([batch.rows for batch in batches])
     assert sorted(rows) == np.flatnonzero(case.particles.half == 1).tolist()
+
+
+@pytest.mark.parametrize(
+    "n, size, sizes", [(0, 512, []), (63, 512, [63]), (300, 512, [75] * 4), (17, 8, [5, 6, 6])]
+)
+def test_parts_are_even_and_enough_for_several_processes(n, size, sizes):
+    parts = _evenly(np.arange(n), size)
+    assert [len(part) for part in parts] == sizes
+    assert np.concatenate([*parts, []]).tolist() == list(range(n))
+
+
+def test_large_sets_make_batches_of_the_allowed_size():
+    sizes = {len(part) for part in _evenly(np.arange(100_000), 512)}
+    assert sizes == {510, 511}
 
 
 def test_small_sums_do_not_depend_on_the_order_of_batches(setting, pool):

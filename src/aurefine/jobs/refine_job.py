@@ -203,7 +203,7 @@ class RefineJob:
         self._log.write(run_lines.summary_line(state))
         self._log.write(run_lines.seconds_line(state.times))
         if state.times.sent:
-            amounts = ", ".join(f"{name} {n / 1e6:.1f}" for name, n in state.times.sent.items())
+            amounts = ", ".join(f"{name} {n / 1e6:.3f}" for name, n in state.times.sent.items())
             self._log.write(f" MB between processes: {amounts}")
 
 

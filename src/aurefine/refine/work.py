@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,6 +22,9 @@ from aurefine.refine.state import Poses
 __all__ = ["Batch", "WorkList", "WorkSource", "cut_batches"]
 
 IntArray = npt.NDArray[np.int64]
+
+_SMALL_BATCH = 64  # particles, below which cutting costs more than sharing gains
+_SHARED_BY = 12  # parts that 1, 2, 3, 4, 6 or 12 followers of a half share evenly
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +141,17 @@ def cut_batches(
             found = rows[known == is_known]
             if is_known or plan.sampling.is_local:
                 found = _sorted_by_direction(found, poses)
-            for start in range(0, len(found), size):
-                part = found[start : start + size]
+            for part in _evenly(found, size):
                 batches.append(Batch(half, len(batches), index, part, is_known))
     return batches
+
+
+def _evenly(rows: IntArray, size: int) -> list[IntArray]:
+    """Cut rows into equal parts of at most `size`; small sets into enough for several processes."""
+    n = -(-len(rows) // size)
+    n = max(n, min(_SHARED_BY, len(rows) // _SMALL_BATCH))
+    bounds = [len(rows) * k // max(n, 1) for k in range(n + 1)]
+    return [rows[a:b] for a, b in pairwise(bounds)]
 
 
 def _sorted_by_direction(rows: IntArray, poses: Poses) -> IntArray:
