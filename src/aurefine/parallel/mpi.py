@@ -218,11 +218,6 @@ class MpiCommunicator:
                 self._handle.Reduce(piece, None, root=0)
                 self.sent[purpose] += piece.nbytes
 
-    def total(self, array: Array, *, purpose: str = "sums") -> None:
-        """Add the arrays of whole numbers of all processes, in place, for everyone."""
-        self._handle.Allreduce(self._mpi.IN_PLACE, array)
-        self.sent[purpose] += 0 if self.rank == 0 else 2 * array.nbytes
-
     def scatter(self, values: Sequence[Value] | None) -> Value:
         """Give each process its value; the leader passes one for each, the others None."""
         if values is None:

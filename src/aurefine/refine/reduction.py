@@ -3,29 +3,60 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from aurefine.errors import AurefineError
 from aurefine.parallel.mpi import MpiCommunicator
-from aurefine.refine.exact_volume import ExactVolume, exact_values, store_values
+from aurefine.refine.exact_volume import ExactVolume
 
 __all__ = ["add_volumes"]
 
-_PIECE = 1 << 22  # sums that are added at a time
-_FITS = 1 << 31  # magnitude that a word can not have
-_HAS_CARRY = 1 << 40  # stands for a piece that does not fit
+IntArray = npt.NDArray[np.int64]
+
+_PIECE = 1 << 24  # sums that are looked through at a time
+_WRAPS = 1 << 31
 
 
 def add_volumes(volume: ExactVolume, team: MpiCommunicator) -> None:
     """Add the sums of all processes of a team, in place, at the first of them.
 
-    Pieces of the volume whose total surely fits 32 bits are added as such; the others, of which
-    there are few, as 64 bits.
+    Words are added as 32-bit integers, which may wrap. A total can wrap only where the share of
+    some process is large; these few sums are added once more as 64-bit integers.
 
     Raises
     ------
     AurefineError
         If the processes have scaled their sums differently.
     """
+    if team.size == 1:
+        return
+    _check_scales(volume, team)
+    found = team.gather(_large_shares(volume, team.size))
+    index = team.broadcast(np.unique(np.concatenate(found)) if found else None, purpose="sums")
+    words = volume.words.reshape(-1)
+    values = words[index].astype(np.int64)
+    values[np.searchsorted(index, volume.carry_index)] += volume.carry << 32
+    team.add_up(values)
+    team.add_up(words)
+    if team.rank == 0:
+        low = values.astype(np.int32)  # the low 32 bits
+        carry = (values - low) >> 32
+        words[index] = low
+        volume.carry_index, volume.carry = index[carry != 0], carry[carry != 0]
+
+
+def _large_shares(volume: ExactVolume, n_processes: int) -> IntArray:
+    """Places where this process has so much that the total might wrap."""
+    words = volume.words.reshape(-1)
+    limit = _WRAPS // n_processes
+    found = [volume.carry_index]
+    for start in range(0, len(words), _PIECE):
+        piece = words[start : start + _PIECE]
+        found.append(start + np.flatnonzero((piece >= limit) | (piece <= -limit)))
+    return np.unique(np.concatenate(found))
+
+
+def _check_scales(volume: ExactVolume, team: MpiCommunicator) -> None:
     scales = team.broadcast(volume.scales)
     for own, first in zip(volume.scales.arrays, scales.arrays, strict=True):
         if not np.array_equal(own, first):
@@ -34,23 +65,3 @@ def add_volumes(volume: ExactVolume, team: MpiCommunicator) -> None:
                 "from the same numbers: the nodes have different processors or libraries. Run on "
                 "nodes of one kind, with one installation of aurefine."
             )
-    words = volume.words.reshape(-1)
-    starts = range(0, len(words), _PIECE)
-    largest = np.array([_largest(volume, start) for start in starts])
-    team.total(largest)
-    for start, size in zip(starts, largest.tolist(), strict=True):
-        stop = min(start + _PIECE, len(words))
-        if size < _FITS:
-            team.add_up(words[start:stop])
-            continue
-        values = exact_values(volume, start, stop)
-        team.add_up(values)
-        if team.rank == 0:
-            store_values(volume, start, stop, values)
-
-
-def _largest(volume: ExactVolume, start: int) -> int:
-    """Return the largest magnitude of the sums of a piece, or a number that does not fit."""
-    piece = volume.words.reshape(-1)[start : start + _PIECE]
-    a, b = np.searchsorted(volume.carry_index, [start, start + len(piece)])
-    return _HAS_CARRY if b > a else max(int(piece.max()), -int(piece.min()))
