@@ -284,6 +284,24 @@ def test_scheduled_job_appears_in_list_and_flow_chart(browser):
     assert found["jobs"][0]["used_by"] == [second]
 
 
+def test_a_scheduled_job_starts_after_the_one_that_it_needs(browser):
+    """Nobody presses Run for the second job."""
+    values = {"fn_in": "data/map.mrc", "inimask_threshold": "0.1"}
+    first = browser.post("/api/jobs", type="maskcreate", values=values)["job"]
+    values = {"in_3dref": f"{first}mask.mrc", "new_box": "8"}
+    answer = browser.post("/api/jobs", type="rescale", values=values, action="schedule")
+    assert "Starts by itself after" in answer["note"]
+    browser.post("/api/job/run", job=first)
+    end = time.monotonic() + 120
+    states = []
+    while time.monotonic() < end:
+        states = [job["status"] for job in browser.get("/api/jobs")["jobs"]]
+        if "Scheduled" not in states and "Running" not in states:
+            break
+        time.sleep(0.5)
+    assert states == ["Succeeded", "Succeeded"]
+
+
 def test_clone_starts_from_the_settings_of_the_job(browser):
     values = {"fn_in": "data/map.mrc", "extend_inimask": "7"}
     name = browser.post("/api/jobs", type="maskcreate", values=values)["job"]

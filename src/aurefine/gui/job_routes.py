@@ -26,6 +26,7 @@ from aurefine.jobs.job_checks import check_form, complete
 from aurefine.jobs.job_command import build_command
 from aurefine.jobs.job_entry import last_optimiser
 from aurefine.jobs.job_types import JOB_TYPES, JobType, find_job_type, job_type_of
+from aurefine.jobs.schedule import schedule_jobs, waits_for
 from aurefine.project import Job, Status
 from aurefine.project.refresh import refresh
 from aurefine.project.trash import delete_jobs
@@ -115,6 +116,10 @@ def job_routes(space: Workspace) -> list[Route]:
         alias = question.text("alias", "")
         job = create_job(project, job_type, question.texts("values"), alias=alias)
         if question.text("action", "schedule") == "schedule":
+            reason = waits_for(project, job.name)
+            if reason:  # a job whose input is there stays set up until it is run
+                schedule_jobs(project, [job.name])
+                return {"job": job.name, "note": f"Starts by itself after {reason}."}
             return {"job": job.name}
         try:
             run_job(project, job.name)

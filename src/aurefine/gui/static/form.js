@@ -36,7 +36,7 @@ export function jobForm({ type, job, from, mode = "new", onDone }) {
     const issues = h("div", { class: "form-issues", role: "status" });
     const alias = h("input", { type: "text", id: "alias", placeholder: "optional, e.g. first3dref", maxlength: 200, autocomplete: "off", spellcheck: "false" });
     const run = button(isContinue ? "Continue" : "Run", { icon: "play", kind: "primary", onclick: () => submit("run") });
-    const schedule = !isContinue && button("Schedule", { icon: "clock", title: "Set the job up without starting it", onclick: () => submit("schedule") });
+    const schedule = !isContinue && button("Schedule", { icon: "clock", title: "Set the job up; it starts by itself when the jobs that make its input have finished", onclick: () => submit("schedule") });
     parts = { tabs, panel, command, issues, run, schedule, alias };
     tab = tab || type.tabs[0].title;
     clear(root,
@@ -172,6 +172,7 @@ export function jobForm({ type, job, from, mode = "new", onDone }) {
       const body = isContinue ? { job, values } : { type: type.name, values, alias: parts.alias.value.trim(), action };
       const data = await post(isContinue ? "/api/continue" : "/api/jobs", body);
       if (data.warning) toast(data.warning, "bad");
+      if (data.note) toast(data.note);
       onDone(data.job);
     } catch (error) {
       toast(error.message, "bad");
