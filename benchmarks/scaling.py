@@ -92,7 +92,8 @@ def series(
     by_wall = exponents(sizes, [wall for wall, _ in times])
     by_cpu = exponents(sizes, [cpu for _, cpu in times])
     pairs = zip(by_wall, by_cpu, strict=True)
-    rows.append(["**exponent**", *(f"**{w:.2f} / {c:.2f}**" for w, c in pairs)])
+    if len(sizes) > 1:
+        rows.append(["**exponent**", *(f"**{w:.2f} / {c:.2f}**" for w, c in pairs)])
     return [f"## {title}", "", *("| " + " | ".join(row) + " |" for row in rows), ""]
 
 
@@ -113,7 +114,7 @@ def main() -> int:
     where = surroundings(sys.argv)
     refine3d._write_plots = lambda *_: None  # they are no part of the iterations
     most = max(arguments.threads, default=1)
-    seconds(simulated(arguments, arguments.box, min(arguments.particles)), arguments, most)
+    seconds(simulated(arguments, arguments.box, arguments.number), arguments, most)
     lines = ["# Scaling", "", f"Symmetry {arguments.sym}.", ""]
     if arguments.particles:
         times = [
