@@ -327,13 +327,28 @@ def test_number_of_significant_samples_can_be_limited(broad, pool):
     assert result.n_significant.tolist() == [9, 9]
 
 
-def test_directions_without_prior_are_not_searched(broad, pool):
+def test_directions_without_prior_count_little(broad, pool):
     case, plan, model = broad
     allowed = np.arange(len(plan.grid.rot)) % 3 == 0
     model = replace(model, direction_prior=allowed / allowed.sum())
     result = align(case, plan, model, pool)
-    assert not result.sums.direction[~allowed].any()
-    assert result.sums.direction.sum() == pytest.approx(2, abs=1e-4)
+    assert result.sums.direction[~allowed].sum() < 0.01
+    assert result.sums.direction.sum() == pytest.approx(2, abs=2e-3)
+
+
+def test_an_empty_view_is_found_by_particles_that_fit_it(
+    simulate, options, plan_for, half_model, pool
+):
+    """A prior of zero, as after an iteration without particles there, does not lock them out."""
+    case = simulate(20, ctf=True, fraction=FRACTION)
+    plan = plan_for(case, options(ctf=True, offset_range_px=1.0), order=2, psi_step=15.0)
+    model = half_model(case, 192)
+    prior = np.zeros(192)
+    prior[0] = 1.0
+    result = align(
+        case, plan, replace(model, direction_prior=prior), pool, poses=without_poses(case)
+    )
+    assert pose_errors(case, result).max() < 8
 
 
 def test_small_budgets_give_the_same_poses(broad, pool):

@@ -40,6 +40,7 @@ _SCORE_BYTES = 48 << 20  # scores of the particles that one thread works on
 _MAX_BLOCK = 32  # particles in one matrix product
 _TILE = 1024  # orientations in one matrix product
 _FEW_PIXELS = 256  # below this number two steps save nothing
+_LOWEST_PRIOR = 1e-8  # of a direction, over the mean
 LIKELY_DROP = 32.0  # log weight below the best on the inner rings at which points are left out
 
 
@@ -76,7 +77,8 @@ def make_coarse_table(
 ) -> CoarseTable:
     """List the coarse orientations that have a prior, with their slices if they fit."""
     n_psi = len(plan.psi)
-    prior = model.direction_prior
+    # an empty view can be reached by a particle that fits it much better than any other
+    prior = np.maximum(model.direction_prior, _LOWEST_PRIOR * model.direction_prior.mean())
     searched = np.flatnonzero(prior > 0)
     orientation = (searched[:, None] * n_psi + np.arange(n_psi)).ravel()
     log_prior = np.repeat(np.log(prior[searched] / prior.mean()), n_psi).astype(np.float32)
