@@ -38,7 +38,7 @@ def test_refinement_of_a_relion_project_can_be_cloned(browser):
 
 @pytest.mark.parametrize("version", ("R313", "R5"))
 def test_progress_of_a_relion_run_is_read(shared_data, version):
-    root = shared_data / "golden" / "refine"
+    root = (shared_data / "golden" / "refine").resolve()
     store = RefinementStore(Folder(root))
     progress = store.progress(root / version)
     assert progress["history"][0]["iteration"] == 3

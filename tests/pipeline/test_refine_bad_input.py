@@ -330,7 +330,7 @@ def test_no_mask(failure):
         (["--offset_step", "0"], "--offset_step"),
         (["--no_such_option"], "--no_such_option"),
         (["--part_diameter", "3"], "--part_diameter"),
-        (["--skip_align"], "not implemented yet"),
+        (["--sigma_tilt", "2"], "--sigma_ang"),
         (["--ini_high"], "--ini_high"),
         (["--random_seed", "-5"], "--random_seed"),
         (["stray"], "stray"),
@@ -376,11 +376,19 @@ def test_a_reference_without_the_symmetry_gets_a_warning(broken, capsys):
     assert message.strip() in (broken / "job/run.err").read_text()
 
 
-def test_different_detector_curves_get_a_warning(broken, capsys):
+def test_a_missing_detector_curve_is_named(broken, capsys):
     change_table(lambda p: p, rlnMtfFileName=["one.star", "two.star"])
     inputs = ["--i", "particles.star", "--ref", "reference.mrc"]
+    assert run_command(["refine", *inputs, "--o", "job/run", *OPTIONS]) == 1
+    message = capsys.readouterr().err
+    assert "one.star" in message
+    assert message.count("\n") <= 4
+
+
+def test_one_detector_curve_is_left_to_postprocessing(broken):
+    change_table(lambda p: p, rlnMtfFileName=["one.star", "one.star"])
+    inputs = ["--i", "particles.star", "--ref", "reference.mrc"]
     assert run_command(["refine", *inputs, "--o", "job/run", *OPTIONS]) == 0
-    assert "rlnMtfFileName" in capsys.readouterr().err
 
 
 def test_images_that_are_not_normalised_get_a_warning(broken, capsys):

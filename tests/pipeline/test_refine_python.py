@@ -92,7 +92,7 @@ def test_a_run_that_may_not_go_on_says_so(result, tmp_path, capsys):
         ({"n_threads": "two"}, "--j"),
         ({"ctf": "yes"}, "--ctf"),
         ({"particle_diameter": None}, "--particle_diameter"),
-        ({"skip_align": True}, "not implemented yet"),
+        ({"symmetry": "X3"}, "X3"),
     ],
 )
 def test_wrong_options_are_named(project, tmp_path, options, text):

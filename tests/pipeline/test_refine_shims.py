@@ -22,6 +22,7 @@ COMMAND = shlex.split(
 )
 WITHOUT_EFFECT = {
     "--dont_combine_weights_via_disc", "--pool", "--skip_gridding", "--gpu",
+    "--scratch_dir",  # with --preread_images
 }  # fmt: skip
 
 
