@@ -11,13 +11,16 @@ import numpy.typing as npt
 
 from aurefine.extract.normalise import Background, make_background, normalise_images, remove_dust
 from aurefine.extract.rescale import rescale_images
-from aurefine.extract.window import cut_windows, grey_level, window_corners
-from aurefine.fourier.resize import CropBuffers, window_images
+from aurefine.extract.window import cut_windows, grey_level, window_corners, windows_over_edge
+from aurefine.fourier.resize import CropBuffers, crop_windows, window_images
 
 __all__ = ["ImageCounts", "ImageSettings", "extract_images"]
 
-# Windows [bytes] that are worked on together: few enough for the cache of a core
-_BATCH_BYTES = 512 * 1024
+# Windows [bytes] that are worked on together: few enough for the cache of a core, and so many that
+# threads seldom wait for each other
+_BATCH_BYTES = 1600 * 1024
+_LEAST_BATCH = 2
+_LOW_LEVEL = 4.0  # standard deviations
 
 
 @dataclass(frozen=True)
@@ -110,16 +113,35 @@ def extract_images(
         for.
     """
     corners = window_corners(coordinates, settings.box_size)
-    level = 0.0 if settings.keeps_level else grey_level(micrograph)
-    step = min(max(1, _BATCH_BYTES // (4 * settings.box_size**2)), max(1, len(corners)))
+    level, deviation = (0.0, 0.0) if settings.keeps_level else grey_level(micrograph)
+    in_batch = max(_LEAST_BATCH, _BATCH_BYTES // (4 * settings.box_size**2))
+    step = min(in_batch, max(1, len(corners)))
     buffers = _Buffers.for_batch(step, settings)
+    box = settings.box_size
+    n_rows, n_columns = micrograph.shape
+    is_over = windows_over_edge(corners, box, (n_rows, n_columns))
+    # windows inside the micrograph need not be copied if its level costs no precision
+    in_place = micrograph.dtype == np.float32 and abs(level) <= _LOW_LEVEL * deviation
     for start in range(0, len(corners), step):
         batch = corners[start : start + step]
         # pixels that are not finite make the whole image so, and the caller finds it
         with np.errstate(invalid="ignore", over="ignore"):
             windows = buffers.windows[: len(batch)]
-            cut_windows(micrograph, batch, settings.box_size, level=level, out=windows)
-            images = _change_box(windows, settings, buffers.crop)
+            if in_place and buffers.crop is not None:
+                cut = [
+                    cut_windows(micrograph, batch[i : i + 1], box, out=windows[i : i + 1])[0]
+                    if over
+                    else micrograph[y : y + box, x : x + box]
+                    for i, ((x, y), over) in enumerate(
+                        zip(batch.tolist(), is_over[start : start + step], strict=True)
+                    )
+                ]
+                size, _ = settings.window_source
+                images = crop_windows(cut, size, buffers.crop.first(len(batch)), level=level)
+            else:
+                cut_windows(micrograph, batch, box, level=level, out=windows)
+                images = _rescaled(windows, settings, buffers.crop)
+            images = _windowed(images, settings)
             _change_greys(images, settings, counts, (*seed, start), buffers.work[: len(batch)])
         yield images
 
@@ -143,16 +165,20 @@ class _Buffers:
         return cls(np.empty(window_shape, np.float32), np.empty(work_shape, np.float32), crop)
 
 
-def _change_box(
+def _rescaled(
     images: npt.NDArray[np.float32], settings: ImageSettings, buffers: CropBuffers | None
 ) -> npt.NDArray[np.float32]:
-    size, centre = settings.window_source
+    size, _ = settings.window_source
     memory = None if buffers is None else buffers.first(len(images))
-    images = rescale_images(images, size, has_level=settings.keeps_level, buffers=memory)
-    if settings.windowed_size is not None:
-        windowed = window_images(images, settings.windowed_size, centre=centre)
-        images = windowed.astype(np.float32, copy=False)
-    return images
+    return rescale_images(images, size, has_level=settings.keeps_level, buffers=memory)
+
+
+def _windowed(images: npt.NDArray[np.float32], settings: ImageSettings) -> npt.NDArray[np.float32]:
+    if settings.windowed_size is None:
+        return images
+    _, centre = settings.window_source
+    windowed = window_images(images, settings.windowed_size, centre=centre)
+    return windowed.astype(np.float32, copy=False)
 
 
 def _change_greys(

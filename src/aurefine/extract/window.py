@@ -56,11 +56,11 @@ def windows_over_edge(
     return is_over[:, 0] | is_over[:, 1]
 
 
-def grey_level(micrograph: npt.NDArray[Any]) -> float:
-    """Estimate the mean of a micrograph from some of its pixels, without those not finite."""
+def grey_level(micrograph: npt.NDArray[Any]) -> tuple[float, float]:
+    """Estimate mean and standard deviation from some pixels, without those not finite."""
     some = micrograph[::32, ::32].astype(np.float64)
     finite = some[np.isfinite(some)]
-    return float(finite.mean()) if len(finite) else 0.0
+    return (float(finite.mean()), float(finite.std())) if len(finite) else (0.0, 0.0)
 
 
 def cut_windows(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -16,12 +17,15 @@ __all__ = [
     "CropBuffers",
     "crop_images",
     "crop_transform",
+    "crop_windows",
     "fourier_resize_images",
     "fourier_resize_map",
     "pad_transform",
     "window_images",
     "window_map",
 ]
+
+_FFT: Any = np.fft  # its type stubs know results in double precision only
 
 Real = npt.NDArray[np.floating]
 Complex = npt.NDArray[np.complexfloating]
@@ -216,18 +220,48 @@ def crop_images(images: Real, new_size: int, buffers: CropBuffers | None = None)
     NumPy transforms as fast as SciPy here, into given memory, and SciPy's transforms take longer
     to import than a few hundred images take to be rescaled.
     """
-    fft: Any = np.fft  # its type stubs know results in double precision only
     buffers = buffers or CropBuffers.for_images(images.shape, new_size, images.dtype)
-    columns = buffers.columns
     # "forward" puts the whole factor into the forward transforms, where it costs nothing
-    fft.rfft(images, axis=-1, norm="forward", out=buffers.half)
+    _FFT.rfft(images, axis=-1, norm="forward", out=buffers.half)
+    resized: Real = _from_rows(new_size, buffers)
+    return resized
+
+
+def crop_windows(
+    windows: Sequence[npt.NDArray[np.float32]],
+    new_size: int,
+    buffers: CropBuffers,
+    *,
+    level: float = 0.0,
+) -> npt.NDArray[np.float32]:
+    """As `crop_images`, for windows of a picture, which need not be copied first.
+
+    Parameters
+    ----------
+    windows : sequence of ndarray, each of shape (n, n), float32
+    new_size : int
+        Smaller box size [px].
+    buffers : CropBuffers
+        For as many images.
+    level : float
+        Grey level that is subtracted; not far above the variation, for the sake of precision.
+    """
+    for half, window in zip(buffers.half, windows, strict=True):
+        _FFT.rfft(window, axis=-1, norm="forward", out=half)
+    buffers.half[..., 0] -= np.float32(level)
+    resized: npt.NDArray[np.float32] = _from_rows(new_size, buffers)
+    return resized
+
+
+def _from_rows(new_size: int, buffers: CropBuffers) -> Any:
+    """Finish from the transforms of the rows."""
+    fft, columns = _FFT, buffers.columns
     wanted = buffers.half[..., : new_size // 2 + 1]
     fft.fft(wanted, axis=-2, norm="forward", out=columns)
     crop_transform(columns, new_size, 2, out=buffers.cropped)
     rows = columns[..., :new_size, :]
     fft.ifft(buffers.cropped, axis=-2, norm="forward", out=rows)
-    resized: Real = fft.irfft(rows, n=new_size, axis=-1, norm="forward", out=buffers.images)
-    return resized
+    return fft.irfft(rows, n=new_size, axis=-1, norm="forward", out=buffers.images)
 
 
 def _window(
