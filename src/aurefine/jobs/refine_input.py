@@ -251,7 +251,7 @@ def _mtf_curves(groups: tuple[OpticsGroup, ...], root: Path) -> dict[str, MtfCur
     names = {group.mtf_file for group in groups}
     if len(names) == 1:
         return {}
-    return {name: read_mtf(root / name) for name in names if name}
+    return {name: read_mtf(root / name) for name in sorted(names) if name}
 
 
 def _with_image_sizes(table: ParticleTable, boxes: npt.NDArray[np.int64]) -> ParticleTable:
