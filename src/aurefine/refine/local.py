@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -16,11 +18,12 @@ from aurefine.refine.coarse import LIKELY_DROP, Pairs, coarse_rows, inner_pixels
 from aurefine.refine.plan import ImageGeometry, IterationPlan
 from aurefine.refine.projector import Projector
 
-__all__ = ["local_search"]
+__all__ = ["local_search", "search_lists"]
 
 Float = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+Lists = tuple[IntArray, IntArray, Float32, Float32]
 
 _BLOCK = 16  # particles whose neighbourhoods one thread lists at a time
 
@@ -43,15 +46,46 @@ def local_search(
     a pose under a relaxed symmetry have neighbourhoods of the same total prior.
     """
     mates = point_group(plan.options.relax_symmetry or "C1").matrices
+
+    def around(part: slice) -> Lists:
+        centres = (poses[part, None] @ mates).reshape(-1, 3, 3)
+        return _joined(*_neighbourhood(centres, plan), len(mates))
+
+    return search_lists(
+        batch,
+        around,
+        cross_weights,
+        norm_weights,
+        offset_priors,
+        plan,
+        geometry,
+        projector,
+        pool,
+    )
+
+
+def search_lists(
+    batch: PreparedBatch,
+    lists: Callable[[slice], Lists],
+    cross_weights: Float32,
+    norm_weights: Float32,
+    offset_priors: Float32,
+    plan: IterationPlan,
+    geometry: ImageGeometry,
+    projector: Projector,
+    pool: WorkerPool,
+) -> Pairs:
+    """Find the significant coarse points among each particle's own list of orientations.
+
+    `lists` gives those of some particles of the batch, as `_neighbourhood` does.
+    """
     n_particles, n_offsets = offset_priors.shape
     n_coarse, n_inner = geometry.n_coarse, inner_pixels(plan, geometry)
 
     def work(start: int) -> tuple[IntArray, IntArray, IntArray, Float32]:
         part = slice(start, min(start + _BLOCK, n_particles))
         n = part.stop - part.start
-        around = (poses[part, None] @ mates).reshape(-1, 3, 3)
-        listed = _neighbourhood(around, plan)
-        first, orientation, log_prior, rotations = _joined(*listed, len(mates))
+        first, orientation, log_prior, rotations = lists(part)
         rows = coarse_rows(batch, cross_weights, part, n_coarse, geometry)
         inner_rows = coarse_rows(batch, cross_weights, part, n_inner, geometry)
         found, point, offset = score_local(
