@@ -37,6 +37,7 @@ ROW = (
     "MotionCorr/job002/Movies/mic_{m:04d}.mrc 1 7.434000 0.150000 10345.263591 10167.969379 "
     "149.263059 0.000000 1.000000 0.000000 12.500000 33.500000 155.200000 -1.240000 2.440000 1 {n}"
 )
+WATCHED = "Refine3D/job003"
 LABELS = (
     "rlnCoordinateX", "rlnCoordinateY", "rlnImageName", "rlnMicrographName", "rlnOpticsGroup",
     "rlnCtfMaxResolution", "rlnCtfFigureOfMerit", "rlnDefocusU", "rlnDefocusV", "rlnDefocusAngle",
@@ -69,6 +70,7 @@ def make_project(folder: Path, n_jobs: int, n_rows: int) -> None:
             pipeline.add_output(name, name + output, "DensityMap.mrc")
             last = name + output
         pipeline.counter = n_jobs + 1
+    (folder / WATCHED / "run.out").write_text("begin\n")
     with (folder / "particles.star").open("w") as stream:
         stream.write(
             "\ndata_optics\n\nloop_ \n_rlnOpticsGroup #1 \n_rlnVoltage #2 \n1 300.0 \n \n\n"
@@ -179,7 +181,7 @@ SCROLL = f"window.before = {STAR}.dataset.ready; const e = document.querySelecto
 SCROLL += "e.scrollTop = Math.random() * e.scrollHeight"
 
 
-def in_browser(link: str, n_jobs: int, n_rows: int) -> None:
+def in_browser(link: str, project: Path, n_jobs: int, n_rows: int) -> None:
     from playwright.sync_api import sync_playwright
 
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
@@ -212,6 +214,20 @@ def in_browser(link: str, n_jobs: int, n_rows: int) -> None:
         tab.wait_for_timeout(2000)
         moved = f"{STAR}.dataset.ready !== window.before"
         action(f"scroll to anywhere in {n_rows} rows", SCROLL, moved)
+        tab.evaluate(f"location.hash = '#/job/{WATCHED}'")
+        tab.locator("pre.log", has_text="begin").wait_for()
+        delays = []
+        for repeat in range(REPEATS):
+            tab.wait_for_timeout(137 * repeat)  # anywhere between two looks of the server
+            with (project / WATCHED / "run.out").open("a") as log:
+                log.write(f"line {repeat}.\n")
+            start = time.perf_counter()
+            tab.wait_for_function(
+                "text => document.querySelector('pre.log').textContent.includes(text)",
+                arg=f"line {repeat}.",
+            )
+            delays.append(1000 * (time.perf_counter() - start))
+        show("from a line in the log of a job to the page", delays)
         chromium.close()
 
 
@@ -239,7 +255,7 @@ def main() -> None:
             over_http(Client(link), given.rows)
         if given.browser:
             with server(folder) as (link, _, _process):
-                in_browser(link, given.jobs, given.rows)
+                in_browser(link, folder, given.jobs, given.rows)
 
 
 if __name__ == "__main__":

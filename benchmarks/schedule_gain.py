@@ -38,6 +38,7 @@ SCHEDULES: dict[str, dict[str, Any]] = {
     "scoring tolerance": {"relion_schedule": True, "scoring_tolerance": 0.01},
     "jump": {"relion_schedule": True, "jump_sampling": True},
     "clear poses": {"relion_schedule": True, "reuse_poses": 0.5},
+    "RELION's offset prior": {"relion_schedule": True, "quirk_offset_prior": True},
     "default": {},
 }
 REFERENCE = "RELION's"
@@ -58,12 +59,12 @@ class Case:
 
 
 CASES = (
-    Case("c1", "C1", "b2ar_gs_c1", 5.0, 160, 0.2),
-    Case("c4", "C4", "synthetic_c4", 5.0, 120, 0.12),
-    Case("d2", "D2", "bgal_d2", 5.0, 120, 0.07),
-    Case("d2_views", "D2", "bgal_d2", 5.0, 120, 0.07, views="0.3,0.2,1"),
-    Case("d3", "D3", "synthetic_d3", 5.0, 120, 0.07),
-    Case("i", "I", "stnv_i", 5.0, 80, 0.08, lowpass=30.0),
+    Case("c1", "C1", "b2ar_gs_c1", 5.0, 320, 0.2),
+    Case("c4", "C4", "synthetic_c4", 5.0, 240, 0.12),
+    Case("d2", "D2", "bgal_d2", 5.0, 240, 0.07),
+    Case("d2_views", "D2", "bgal_d2", 5.0, 240, 0.07, views="0.3,0.2,1"),
+    Case("d3", "D3", "synthetic_d3", 5.0, 240, 0.07),
+    Case("i", "I", "stnv_i", 5.0, 160, 0.08, lowpass=30.0),
 )
 
 

@@ -114,7 +114,7 @@ def test_directions_count_every_particle_once(browser, refinement):
     assert np.sum(found["counts"]) == pytest.approx(50, abs=0.1)
 
 
-def test_event_comes_within_two_seconds_of_a_change(project, refinement, serve):
+def test_event_follows_a_change_of_a_file(project, refinement, serve):
     import urllib.request
 
     server = serve(project)
@@ -126,15 +126,11 @@ def test_event_comes_within_two_seconds_of_a_change(project, refinement, serve):
         assert next_event(stream) == ("hello", {})
         with (refinement / "run.out").open("a") as log:
             log.write(".....")
-        start = time.monotonic()
         name, data = next_event(stream)
         assert (name, data["changed"]) == ("files", ["run.out"])
-        assert time.monotonic() - start < 2
         (refinement / "RELION_JOB_EXIT_SUCCESS").touch()
-        start = time.monotonic()
         names = {next_event(stream)[0], next_event(stream)[0]}
         assert names == {"files", "project"}
-        assert time.monotonic() - start < 3
     assert open_project(project).job("1").status == "Succeeded"
 
 

@@ -47,11 +47,9 @@ def test_a_signal_leaves_complete_iterations(
         start_new_session=True,
     )  # fmt: skip
     wait_for(lambda: (tmp_path / "run_it002_optimiser.star").exists() or process.poll())
-    start = time.monotonic()
     os.killpg(process.pid, number)
     out, err = process.communicate(timeout=30)
     assert process.returncode == code
-    assert time.monotonic() - start < 4  # 2 s on an idle machine
     assert word in err
     assert "Traceback" not in err
     assert CONTINUE in out
