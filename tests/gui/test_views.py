@@ -170,6 +170,11 @@ def test_warnings_come_once():
     assert warnings_of(out, "broken\n") == ["WARNING: a", "broken"]
 
 
+def test_warning_over_several_lines_is_one():
+    out = " Auto: WARNING: a\n Auto: WARNING: b\n SEVERE WARNING: c\n fine\n Auto: WARNING: d\n"
+    assert warnings_of(out, "") == ["Auto: WARNING: a b", "SEVERE WARNING: c", "Auto: WARNING: d"]
+
+
 def test_map_facts_and_volume(client, browser, project):
     facts = browser.get("/api/files/map", path="data/map.mrc")
     values, _ = read_map(project / "data" / "map.mrc")

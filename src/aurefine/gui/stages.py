@@ -102,6 +102,14 @@ def read_stage(log: str, started: float | None = None) -> Stage:
 
 def warnings_of(out: str, err: str) -> list[str]:
     """Return the warnings and errors in both logs, each once, the last ones of many."""
-    lines = [line.strip() for line in out.splitlines() if "WARNING" in line]
+    lines: list[str] = []
+    begin = ""  # of the line before, with all that stands before the text of its warning
+    for line in out.splitlines():
+        start, mark, text = line.strip().partition("WARNING:")
+        if mark and start + mark == begin:
+            lines[-1] += text  # one warning over several lines
+        elif "WARNING" in line:
+            lines.append(line.strip())
+        begin = start + mark if mark else ""
     lines += [line.strip() for line in err.splitlines() if line.strip()]
     return list(dict.fromkeys(lines))[-_MAX_WARNINGS:]
