@@ -36,6 +36,41 @@ def test_report_of_a_run_of_relion(shared_data, tmp_path, name, program):
     assert not re.search(r'(?:src|href)\s*=\s*(?!"data:)', html)
 
 
+def test_report_tells_how_views_sample_space_and_what_that_did_to_the_map(shared_data, tmp_path):
+    folder = shared_data / "golden" / "refine" / "R5"
+    text = text_of(write_folder_report(folder, tmp_path / "report.html"))
+    efficiency = float(re.search(r"orientation efficiency (-?[\d.]+) 1;", text)[1])
+    assert 0.5 < efficiency < 1  # 120 views of C1
+    assert 0 < float(re.search(r"compensation factor \(SCF\) ([\d.]+)", text)[1]) < 1
+    low, high = re.search(r"resolution by direction \(Å\) ([\d.]+) to ([\d.]+)", text).groups()
+    assert 2 * 3.54 <= float(low) < float(high)
+    assert 0 < float(re.search(r"sphericity ([\d.]+) 1;", text)[1]) <= 1
+
+
+def test_report_without_half_maps_says_so(shared_data, tmp_path):
+    folder = shared_data / "golden" / "refine" / "R313"  # its maps were not kept
+    text = text_of(write_folder_report(folder, tmp_path / "report.html"))
+    assert "The half maps can not be compared" in text
+    assert "run_half1_class001_unfil.mrc" in text
+
+
+def test_report_warns_of_directions_that_no_particle_sees(shared_data, tmp_path):
+    source = shared_data / "golden" / "refine" / "R5"
+    for path in source.glob("run*"):
+        shutil.copy(path, tmp_path)
+    star = (tmp_path / "run_data.star").read_text().splitlines()
+    tilt = next(int(x.split("#")[1]) - 1 for x in star if x.startswith("_rlnAngleTilt #"))
+    rows = [line.split() for line in star]
+    top = [
+        " ".join([*row[:tilt], "5.0", *row[tilt + 1 :]]) if len(row) > 12 else line
+        for row, line in zip(rows, star, strict=True)
+    ]
+    (tmp_path / "run_data.star").write_text("\n".join(top) + "\n")
+    text = text_of(write_folder_report(tmp_path))
+    assert "seen by no particle" in text
+    assert float(re.search(r"directions not seen \(%\) ([\d.]+)", text)[1]) > 50
+
+
 def test_report_of_a_refinement_that_still_runs(shared_data, tmp_path):
     for path in (shared_data / "golden" / "refine" / "R5").glob("run_it*"):
         shutil.copy(path, tmp_path)

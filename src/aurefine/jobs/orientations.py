@@ -29,7 +29,7 @@ from aurefine.validate.orientations import (
     point_spread_widths,
 )
 
-__all__ = ["ORIENTATIONS_OPTIONS", "run_orientations"]
+__all__ = ["ORIENTATIONS_OPTIONS", "read_half_map", "run_orientations"]
 
 Float = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
@@ -118,14 +118,14 @@ def _cones(values: Mapping[str, Any]) -> DirectionalFsc:
         if "half1" not in name:
             raise OptionError(f"option --half1: no half1 in {name!r}; give the other by --half2.")
         second = str(folder / name.replace("half1", "half2"))
-    (a, pixel_size), (b, _) = _half_map(first), _half_map(second)
+    (a, pixel_size), (b, _) = read_half_map(first), read_half_map(second)
     if a.shape != b.shape:
         raise ImageError(f"{second}: a box of {len(b)} px, but {first} has {len(a)} px.")
     pixel_size = values["pixel_size"] if values["pixel_size"] > 0 else pixel_size
     if not pixel_size:
         raise OptionError(f"{first}: the header does not say the pixel size; give --angpix.")
     if values["mask"]:
-        mask, _ = _half_map(values["mask"])
+        mask, _ = read_half_map(values["mask"])
         if mask.shape != a.shape:
             raise ImageError(f"{values['mask']}: a box of {len(mask)} px, expected {len(a)} px.")
         a, b = a * mask, b * mask
@@ -134,7 +134,8 @@ def _cones(values: Mapping[str, Any]) -> DirectionalFsc:
     )
 
 
-def _half_map(name: str) -> tuple[Float32, float | None]:
+def read_half_map(name: str) -> tuple[Float32, float | None]:
+    """Return a cubic map of even size with finite values, and its pixel size [Å] if it is known."""
     data, pixel_size = read_map(name)
     check_finite(data, name)
     if len(set(data.shape)) > 1 or len(data) % 2:
@@ -151,7 +152,8 @@ def _write(
     import pandas as pd
 
     from aurefine.io.star import write_star
-    from aurefine.report.anisotropy import plot_directional_fsc, plot_sampling
+    from aurefine.report.anisotropy import draw_directional_fsc, draw_sampling
+    from aurefine.report.saving import save_figure
 
     Path(root).parent.mkdir(parents=True, exist_ok=True)
     content = {"program": f"aurefine {__version__}", **numbers}
@@ -159,10 +161,12 @@ def _write(
     written = [f"{root}.json"]
     tables: dict[str, pd.DataFrame | dict[str, object]] = {}
     if sampling is not None:
-        written += [str(path) for path in plot_sampling(sampling, f"{root}_sampling")]
+        paths = save_figure(draw_sampling(sampling), f"{root}_sampling")
+        written += [str(path) for path in paths]
         tables["sampling"] = _table(sampling.directions, aurSampling=sampling.sampling)
     if cones is not None:
-        written += [str(path) for path in plot_directional_fsc(cones, f"{root}_directional_fsc")]
+        paths = save_figure(draw_directional_fsc(cones), f"{root}_directional_fsc")
+        written += [str(path) for path in paths]
         tables["directional_resolution"] = _table(cones.directions, aurResolution=cones.resolution)
     write_star(f"{root}.star", tables)
     _say(f" Written: {', '.join([*written, f'{root}.star'])}")

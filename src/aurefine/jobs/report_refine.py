@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from aurefine.errors import AurefineError
-from aurefine.geometry.symmetry import point_group
 from aurefine.io import read_map, read_star
 from aurefine.jobs.refine_history import History
 from aurefine.jobs.refine_names import FileNames
+from aurefine.jobs.report_views import direction_section, view_section
 from aurefine.report.page import Paragraph, Part, Picture, Section, Table
-from aurefine.report.plots import draw_fsc, draw_map_slices, draw_orientations, draw_progress
+from aurefine.report.plots import draw_fsc, draw_map_slices, draw_progress
 from aurefine.report.saving import figure_png
 
 __all__ = ["RefinementFiles", "find_refinement", "refinement_methods", "refinement_sections"]
@@ -136,23 +136,14 @@ def refinement_sections(files: RefinementFiles) -> list[Section]:
         Picture(figure_png(fsc), "Gold-standard FSC of all iterations."),
     ]
     sections = [Section("Progress", parts), Section("Iterations", [_iterations(files)])]
-    pictures: list[Part] = []
-    try:
-        particles = read_star(files.last.data, only=["particles"]).table("particles")
-        group = point_group(_symmetry(files))
-        views = draw_orientations(
-            particles["rlnAngleRot"].to_numpy(float),
-            particles["rlnAngleTilt"].to_numpy(float),
-            symmetry=group.matrices,
-        )
-        pictures.append(
-            Picture(figure_png(views), "Orientation distribution, symmetry mates included.")
-        )
-    except (AurefineError, KeyError) as error:
-        pictures.append(Paragraph(f"The orientations can not be shown: {error}", is_notice=True))
-    pictures.append(_map_picture(files.last))
-    sections.append(Section("Orientations and map", pictures))
-    return sections
+    diameter = float(files.optimiser.get("rlnParticleDiameter", 0))
+    resolution = float(table["resolution"].iloc[-1])
+    sections.append(
+        view_section(files.last, _symmetry(files), diameter=diameter, resolution=resolution)
+    )
+    if files.final is not None:
+        sections.append(direction_section(files.final, diameter=diameter))
+    return [*sections, Section("Map", [_map_picture(files.last)])]
 
 
 def refinement_methods(files: RefinementFiles, program: str) -> str:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from aurefine.report.saving import save_figure
 from aurefine.validate.directional_fsc import DirectionalFsc
 from aurefine.validate.orientations import FourierSampling
 
@@ -17,13 +14,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_directional_fsc", "plot_sampling"]
+__all__ = ["draw_directional_fsc", "draw_sampling"]
 
 Float = npt.NDArray[np.float64]
 
 
-def plot_sampling(sampling: FourierSampling, stem: str | os.PathLike[str]) -> list[Path]:
-    """Plot how often each direction of Fourier space is seen; return the PNG and the PDF."""
+def draw_sampling(sampling: FourierSampling) -> Figure:
+    """Plot how often each direction of Fourier space is seen."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.2, 4.2), layout="constrained")
@@ -34,11 +31,11 @@ def plot_sampling(sampling: FourierSampling, stem: str | os.PathLike[str]) -> li
         f"{100 * sampling.empty_fraction:.0f} % of the directions not seen",
         fontweight="bold", fontsize=11,
     )  # fmt: skip
-    return save_figure(figure, stem)
+    return figure
 
 
-def plot_directional_fsc(result: DirectionalFsc, stem: str | os.PathLike[str]) -> list[Path]:
-    """Plot the FSC in cones and the resolution by direction; return the PNG and the PDF."""
+def draw_directional_fsc(result: DirectionalFsc) -> Figure:
+    """Plot the FSC in cones and the resolution by direction."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 4.4), layout="constrained")
@@ -64,7 +61,7 @@ def plot_directional_fsc(result: DirectionalFsc, stem: str | os.PathLike[str]) -
         f"{result.sphericity:.2f}, area ratio {result.area_ratio:.2f}",
         fontweight="bold", fontsize=10,
     )  # fmt: skip
-    return save_figure(figure, stem)
+    return figure
 
 
 def _sphere(

@@ -92,24 +92,25 @@ def directional_fsc(
     if first.shape != (n, n, n) or second.shape != first.shape or n % 2:
         raise ValueError(f"not two equal even cubic maps: {first.shape}, {second.shape}")
     a, b = rfft_map(first), rfft_map(second)
-    shell = shell_index(n)
-    inside = (shell > 0) & (shell <= n // 2)
-    k = np.fft.fftfreq(n, 1 / n)
-    z, y, x = (c[inside] for c in np.broadcast_arrays(
-        k[:, None, None], k[None, :, None], np.arange(n // 2 + 1)[None, None, :]
-    ))  # fmt: skip
     sphere = full_sphere(_PIXEL_ORDER)
-    pixel = np.asarray(healpix.vec2pix(1 << _PIXEL_ORDER, x, y, z, nest=True), dtype=np.int64)
     n_shells, n_pixels = n // 2 + 1, sphere.n_directions
-    place = shell[inside].astype(np.int64) * n_pixels + pixel
-    weight = np.broadcast_to(hermitian_weight(n), shell.shape)[inside]
-
-    def binned(values: npt.NDArray[np.floating]) -> Float:
-        sums = np.bincount(place, weight * values[inside], minlength=n_shells * n_pixels)
-        return np.asarray(sums, dtype=np.float64).reshape(n_shells, n_pixels)
-
-    cross = binned((a * b.conj()).real)
-    power_a, power_b = binned(np.abs(a) ** 2), binned(np.abs(b) ** 2)
+    shells, weights = shell_index(n), np.broadcast_to(hermitian_weight(n), a.shape)
+    k = np.fft.fftfreq(n, 1 / n)
+    sums = np.zeros((3, n_shells * n_pixels))
+    for plane in range(n):  # the directions of all voxels at once would need much memory
+        shell = shells[plane]
+        inside = (shell > 0) & (shell <= n // 2)
+        y, x = np.nonzero(inside)
+        pixel = healpix.vec2pix(
+            1 << _PIXEL_ORDER, x.astype(float), k[y], np.full(len(x), k[plane]), nest=True
+        )
+        place = shell[inside].astype(np.int64) * n_pixels + np.asarray(pixel, dtype=np.int64)
+        p, q, weight = a[plane][inside], b[plane][inside], weights[plane][inside]
+        for total_of, values in zip(
+            sums, ((p * q.conj()).real, np.abs(p) ** 2, np.abs(q) ** 2), strict=True
+        ):
+            np.add.at(total_of, place, weight * values)
+    cross, power_a, power_b = sums.reshape(3, n_shells, n_pixels)
     directions = full_sphere(_CONE_ORDER).vectors
     cosine = np.abs(directions @ sphere.vectors.T)  # a voxel stands for its mate too
     cones = (cosine >= np.cos(np.deg2rad(half_angle)) - 1e-9).astype(np.float64)
