@@ -1,10 +1,12 @@
 """Refinements of many kinds of simulated data by RELION and aurefine, side by side.
 
-    python benchmarks/matrix.py --models ../shared/data/models --work matrix --o docs/matrix.md
+    python benchmarks/matrix.py --models ../shared/data/models --work matrix
 
 Each case is one symmetry, one distribution of views and one kind of optics. The data are simulated
 in the folder of the work, where finished runs are kept and taken again. "oracle" is
-relion_reconstruct with the true poses. Prints a Markdown table.
+relion_reconstruct with the true poses. What was measured is kept in docs/matrix.json, one record
+for each set and program, so that sets can be measured on different occasions; docs/matrix.md is
+made of it, without any run if --cases is "none".
 """
 
 from __future__ import annotations
@@ -15,21 +17,27 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from aurefine.cli.main import program_version
 from aurefine.fourier import fsc_of_maps
 from aurefine.imaging import soft_sphere
 from aurefine.io.mrc import read_map
-from measuring import JOB_OPTIONS, OURS, Usage, crossing, measured_job, relion_mpi, surroundings
+from measuring import JOB_OPTIONS, OURS, crossing, machine, measured_job, relion_mpi, relion_version
 from quality_relion import pose_errors
+from sampling import read_samples, sampled
 
 BOX = 40  # px
 PIXEL = 5.0  # Å
 MASK_EDGE_PX = 5
+THREADS = 2  # of aurefine
+PROGRAMS = ("relion", "aurefine")
+TOLERATED_SHELLS = 1.0  # noise between runs
 PREFERRED = ["--view_axes", "0.3,0.2,1", "--view_fraction", "0.7", "--view_kappa", "8"]
 SEVERAL = ["--voltage", "300,200,300", "--cs", "2.7,2.7,1.4", "--Q0", "0.1,0.07,0.1"]
 ASTIGMATIC = ["--astigmatism", "2500"]
@@ -52,6 +60,7 @@ class Case:
     n_particles: int = 300
     snr: float = 0.05
     healpix_order: int = 2
+    ini_high: float = 50.0  # Å; hollow and round particles have no features at 50 Å
 
 
 CASES = (
@@ -67,11 +76,21 @@ CASES = (
     Case("d3_views", "D3", "synthetic_d3", "preferred views", PREFERRED, snr=0.15),
     Case("d7_sizes", "D7", "", "two pixel sizes and boxes", TWO_SIZES, snr=0.03),
     Case("d7_views", "D7", "", "preferred views, optics groups", PREFERRED + SEVERAL, snr=0.03),
-    Case("t_groups", "T", "", "three optics groups", SEVERAL, snr=0.08),
-    Case("t_astig", "T", "", "astigmatic, preferred views", ASTIGMATIC + PREFERRED, snr=0.08),
-    Case("o_tilt", "O", "apoferritin_o", "beam tilt", BEAM_TILT, snr=0.1),
-    Case("i1", "I1", "", "uniform views", [], snr=0.1),
-    Case("i1_views", "I1", "", "phase plate, preferred views", PLATE_AND_VIEWS, snr=0.1),
+    Case("t_groups", "T", "", "three optics groups", SEVERAL, snr=0.08, ini_high=30),
+    Case(
+        "t_astig",
+        "T",
+        "",
+        "astigmatic, preferred views",
+        ASTIGMATIC + PREFERRED,
+        snr=0.08,
+        ini_high=30,
+    ),
+    Case("o_tilt", "O", "apoferritin_o", "beam tilt", BEAM_TILT, snr=0.1, ini_high=30),
+    Case("i1", "I1", "", "uniform views", [], snr=0.1, ini_high=30),
+    Case(
+        "i1_views", "I1", "", "phase plate, preferred views", PLATE_AND_VIEWS, snr=0.1, ini_high=30
+    ),
 )
 
 
@@ -114,7 +133,7 @@ def diameter(folder: Path) -> float:
     return float(found.group(1))
 
 
-def oracle(case: Case, folder: Path) -> tuple[float, float]:
+def oracle(case: Case, folder: Path) -> dict[str, float]:
     """FSC to the true map at 0.5 and 0.143 of a reconstruction with the true poses [Å]."""
     target = folder / "oracle.mrc"
     if not target.exists():
@@ -127,7 +146,8 @@ def oracle(case: Case, folder: Path) -> tuple[float, float]:
             check=True,
             stdout=subprocess.DEVNULL,
         )
-    return to_truth(target, folder)
+    half, seventh = to_truth(target, folder)
+    return {"half": half, "seventh": seventh}
 
 
 def to_truth(path: Path, folder: Path) -> tuple[float, float]:
@@ -141,25 +161,40 @@ def to_truth(path: Path, folder: Path) -> tuple[float, float]:
     return crossing(curve, 0.5, extent), crossing(curve, 0.143, extent)
 
 
-def refine(program: str, case: Case, folder: Path) -> Usage:
+def refine(program: str, case: Case, folder: Path) -> dict[str, float]:
     """Run a refinement unless it is there, and return what it used."""
     root = folder / program / "run"
     kept = folder / program / "usage.json"
     if kept.exists():
-        return Usage(**json.loads(kept.read_text()))
+        return dict(json.loads(kept.read_text()))
     options = [
         *("--i", "particles.star", "--ref", "reference.mrc", "--sym", case.symmetry),
-        *("--particle_diameter", f"{diameter(folder):g}", "--ini_high", "50"),
+        *("--particle_diameter", f"{diameter(folder):g}", "--ini_high", f"{case.ini_high:g}"),
         *("--random_seed", "1", *JOB_OPTIONS.split()),
         *("--healpix_order", str(case.healpix_order)),
     ]
-    command = relion_mpi(3) if program == "relion" else [*OURS, "--j", "2"]
-    usage = measured_job(command, options, folder, root)
-    kept.write_text(json.dumps(usage.__dict__))
+    if program == "aurefine":
+        used = measured_job([*OURS, "--j", str(THREADS)], options, folder, root)
+        usage = {**asdict(used), "least": used.cpu / THREADS, "load": os.getloadavg()[0]}
+    else:
+        command = [*relion_mpi(3), *options, "--o", str(root)]
+        if sampled(command, root.parent, folder):
+            raise SystemExit(
+                f"{' '.join(command)} failed:\n{(root.parent / 'run.err').read_text()}"
+            )
+        found = read_samples(root.parent / "cpu.jsonl")
+        usage = {
+            "wall": found.wall,
+            "cpu": max(found.cpu_by_iteration.values()),
+            "least": max(found.busiest_by_iteration.values()),
+            "memory": found.memory_of_one,
+            "load": found.load,
+        }
+    kept.write_text(json.dumps(usage))
     return usage
 
 
-def cells(program: str, case: Case, folder: Path) -> dict[str, object]:
+def measure(program: str, case: Case, folder: Path) -> dict[str, object]:
     """Return the numbers of one run."""
     usage = refine(program, case, folder)
     root = f"{folder}/{program}/run"
@@ -170,17 +205,22 @@ def cells(program: str, case: Case, folder: Path) -> dict[str, object]:
     between = crossing(fsc_of_maps(maps[0] * mask, maps[1] * mask), 0.143, n * PIXEL)
     angle, offset = pose_errors(f"{root}_data.star", folder / "truth.star", case.symmetry)
     log = (folder / program / "run.out").read_text(errors="replace")
-    return {
+    numbers = {
         "half": half,
         "seventh": seventh,
         "between": between,
         "angle": float(np.median(angle)),
         "offset": float(np.median(offset)),
         "iterations": int(re.findall(r"Auto-refine: Iteration= (\d+)", log)[-1]),
-        "wall": usage.wall,
-        "cpu": usage.cpu,
-        "memory": usage.memory / 2**20,
+        "cpu": usage["cpu"],
+        "least": usage["least"],
+        "memory": usage["memory"] / 2**20,
+        "wall": usage["wall"],
+        "load": usage["load"],
     }
+    rounded = {name: float(f"{value:.5g}") for name, value in numbers.items()}
+    version = relion_version() if program == "relion" else program_version()
+    return {**rounded, "version": version, "machine": machine()}
 
 
 COLUMNS = (
@@ -189,60 +229,117 @@ COLUMNS = (
     ("half maps 0.143 [Å]", "between", ".2f"),
     ("angles [°]", "angle", ".2f"),
     ("offsets [Å]", "offset", ".2f"),
-    ("iterations", "iterations", "d"),
-    ("wall [s]", "wall", ".0f"),
+    ("iterations", "iterations", ".0f"),
     ("CPU [s]", "cpu", ".0f"),
-    ("largest process [MiB]", "memory", ".0f"),
+    ("time, at least [s]", "least", ".0f"),
+    ("memory [MiB]", "memory", ".0f"),
 )
+RESOLUTIONS = ("half", "seventh", "between")
+
+Records = dict[str, dict[str, dict[str, float]]]
+
+
+def shells_gained(ours: dict[str, float], theirs: dict[str, float]) -> list[float]:
+    """Return how many shells farther our three curves reach, negative where RELION's reach more."""
+    return [BOX * PIXEL * (1 / ours[key] - 1 / theirs[key]) for key in RESOLUTIONS]
+
+
+def table(records: Records, notes: dict[str, str]) -> list[str]:
+    """Return the page of what was measured."""
+    head = ["set", "symmetry", "data", "oracle 0.5, 0.143 [Å]"]
+    head += [*(title for title, _, _ in COLUMNS), "shells gained"]
+    rows = [head, ["---"] * len(head)]
+    behind = []
+    for case in CASES:
+        record = records.get(case.name, {})
+        if not record:
+            continue
+        best = record["oracle"]
+        row = [case.name, case.symmetry, case.what, f"{best['half']:.2f}, {best['seventh']:.2f}"]
+        found = [record.get(program) for program in PROGRAMS]
+        for _, key, form in COLUMNS:
+            row.append(" / ".join(format(f[key], form) if f else "–" for f in found))
+        theirs, ours = found
+        if ours and theirs:
+            gained = shells_gained(ours, theirs)
+            row.append(", ".join(f"{shells:+.1f}" for shells in gained))
+            if min(gained) < -TOLERATED_SHELLS:
+                behind.append(case.name)
+        else:
+            row.append("–")
+        rows.append(row)
+    places = {
+        f"{name} {run['version']}, {run['machine']}"
+        for record in records.values()
+        for name, run in record.items()
+        if name in PROGRAMS
+    }
+    noted = [f"- `{name}`: {text}" for name, text in sorted(notes.items())]
+    return [
+        "# Refinements of many kinds of data",
+        "",
+        f"Simulated particles, box {BOX}, {PIXEL:g} Å/px (first optics group), Nyquist "
+        f"{2 * PIXEL:g} Å; each cell: {' / '.join(PROGRAMS)}.",
+        "Resolutions are interpolated between shells, inside a soft sphere of the diameter; one "
+        f"shell is 1/{BOX * PIXEL:g} Å⁻¹.",
+        "The oracle is `relion_reconstruct` with the true poses.",
+        "Errors of poses are medians; without symmetry a common rotation counts as an error.",
+        "Shells gained: how many shells farther the three curves of aurefine reach than RELION's.",
+        f"RELION: 3 processes; aurefine: {THREADS} threads.",
+        "The machine was busy with other work. CPU is that of all workers. The time of RELION is "
+        "at least the CPU time of its busier follower, that of aurefine at least the CPU time over "
+        "the number of threads. Memory is that of the largest process.",
+        *(f"Measured with: {place}." for place in sorted(places)),
+        "`python benchmarks/matrix.py --models ../shared/data/models --work matrix` adds rows; "
+        "the records are in `matrix.json`.",
+        "",
+        *("| " + " | ".join(cells) + " |" for cells in rows),
+        "",
+        f"Behind RELION by more than {TOLERATED_SHELLS:g} shell in one of the three resolutions: "
+        + (", ".join(behind) or "none")
+        + ".",
+        *(["", *noted] if noted else []),
+    ]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--models", type=Path, required=True, help="folder of the atom sets")
-    parser.add_argument("--work", type=Path, required=True, help="folder for data and runs, kept")
-    parser.add_argument("--cases", help="names, separated by commas; all by default")
-    parser.add_argument("--programs", default="relion,aurefine")
-    parser.add_argument("--o", type=Path, help="file for the table")
+    parser.add_argument("--models", type=Path, help="folder of the atom sets")
+    parser.add_argument("--work", type=Path, help="folder for data and runs, kept")
+    parser.add_argument("--cases", help="names, separated by commas, or none; all by default")
+    parser.add_argument("--programs", default=",".join(PROGRAMS))
+    parser.add_argument("--records", type=Path, default=Path("docs/matrix.json"))
+    parser.add_argument("--o", type=Path, default=Path("docs/matrix.md"), help="the table")
     arguments = parser.parse_args()
-    chosen = arguments.cases.split(",") if arguments.cases else [case.name for case in CASES]
-    programs = arguments.programs.split(",")
-    head = ["set", "symmetry", "data", "oracle 0.5, 0.143 [Å]", *(title for title, _, _ in COLUMNS)]
-    lines = [head, ["---"] * len(head)]
-    behind = []
-    for number, case in enumerate(CASES):
-        if case.name not in chosen:
-            continue
-        folder = (arguments.work / case.name).resolve()
+    names = [case.name for case in CASES]
+    chosen = arguments.cases.split(",") if arguments.cases else names
+    chosen = [] if chosen == ["none"] else chosen
+    unknown = sorted({*chosen} - {*names})
+    if unknown:
+        parser.error(f"unknown sets: {', '.join(unknown)}")
+    if chosen and not (arguments.models and arguments.work):
+        parser.error("runs need --models and --work")
+    content: dict[str, Any] = {"records": {}, "sets": {}, "notes": {}}
+    if arguments.records.exists():
+        content = json.loads(arguments.records.read_text(encoding="utf-8"))
+    for name in chosen:
+        number = names.index(name)
+        case = CASES[number]
+        folder = (arguments.work / name).resolve()
+        settings = {**asdict(case), "seed": 100 + number}
+        if content["sets"].get(name) != settings:  # of other data
+            content["records"].pop(name, None)
+        content["sets"][name] = settings
         simulate(case, arguments.models, folder, 100 + number)
-        best = oracle(case, folder)
-        found = {program: cells(program, case, folder) for program in programs}
-        row = [case.name, case.symmetry, case.what, f"{best[0]:.2f}, {best[1]:.2f}"]
-        for _, key, form in COLUMNS:
-            row.append(" / ".join(format(found[program][key], form) for program in programs))
-        lines.append(row)
-        print(" | ".join(row), flush=True)
-        if len(programs) == 2 and any(
-            float(str(found["aurefine"][key])) > float(str(found["relion"][key])) + 0.005
-            for key in ("half", "seventh", "between")
-        ):
-            behind.append(case.name)
-    text = [
-        "# Refinements of many kinds of data",
-        "",
-        f"Simulated particles, box {BOX}, {PIXEL:g} Å/px (first optics group); Nyquist "
-        f"{2 * PIXEL:g} Å; each cell: {' / '.join(programs)}.",
-        "Resolutions are interpolated between shells, inside a soft sphere of the diameter.",
-        "The oracle is `relion_reconstruct` with the true poses.",
-        *surroundings(sys.argv),
-        f"RELION: 3 processes; aurefine: 2 threads. Load at the end: {os.getloadavg()[0]:.1f}.",
-        "",
-        *("| " + " | ".join(cells_) + " |" for cells_ in lines),
-        "",
-        "Behind RELION in one of the three resolutions: " + (", ".join(behind) or "none") + ".",
-    ]
-    print("\n".join(text))
-    if arguments.o:
-        arguments.o.write_text("\n".join(text) + "\n")
+        record = content["records"].setdefault(name, {})
+        record["oracle"] = oracle(case, folder)
+        for program in arguments.programs.split(","):
+            record[program] = measure(program, case, folder)
+        print(name, json.dumps(record), flush=True)
+        arguments.records.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    text = "\n".join(table(content["records"], content["notes"]))
+    print(text)
+    arguments.o.write_text(text + "\n", encoding="utf-8")
     return 0
 
 

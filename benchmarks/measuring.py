@@ -116,17 +116,22 @@ def relion_version() -> str:
     return match.group(1) if match else "unknown"
 
 
-def surroundings(arguments: list[str]) -> list[str]:
-    """Return lines that say which versions ran where, and how busy the machine was."""
+def machine() -> str:
+    """Return the model of the processor and the number of cores that can be used."""
     model = platform.processor() or platform.machine()
     information = Path("/proc/cpuinfo")
     if information.exists():
         match = re.search(r"model name\s*:\s*(.+)", information.read_text())
         model = match.group(1) if match else model
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{model}, {cores} cores"
+
+
+def surroundings(arguments: list[str]) -> list[str]:
+    """Return lines that say which versions ran where, and how busy the machine was."""
     return [
         f"aurefine {program_version()}, Python {platform.python_version()}, "
         f"NumPy {np.__version__}; RELION {relion_version()}.",
-        f"Machine: {model}, {cores} cores; load at the start {os.getloadavg()[0]:.1f}.",
+        f"Machine: {machine()}; load at the start {os.getloadavg()[0]:.1f}.",
         f"Command: `python {shlex.join([Path(arguments[0]).as_posix(), *arguments[1:]])}`.",
     ]
