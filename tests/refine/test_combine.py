@@ -160,7 +160,7 @@ def test_ignoring_an_aberration_costs_resolution(
 
 
 def test_back_projection_weights(simulate, options, plan_for, half_model, pool, optics_group):
-    """Ordinary images: CTF and CTF^2 over sigma2; premultiplied ones: 1 and CTF^2."""
+    """Over sigma2: s CTF and s^2 CTF^2, s being the scale; premultiplied: s and s^2 CTF^2."""
     groups = [optics_group(), optics_group(number=2, is_premultiplied=True)]
     case = simulate(2, groups=groups, ctf=True)
     plan = plan_for(case, single_pass(options, ctf=True))
@@ -176,8 +176,28 @@ def test_back_projection_weights(simulate, options, plan_for, half_model, pool, 
     )
     assert numerator[0] == pytest.approx(4 * batch.transfer[0])
     assert denominator[0] == pytest.approx(4 * batch.transfer[0] ** 2)
-    assert numerator[1] == pytest.approx(4 * geometry.valid)
-    assert denominator[1] == pytest.approx(4 * batch.transfer[1])
+    assert numerator[1] == pytest.approx(4 * 3 * geometry.valid)
+    assert denominator[1] == pytest.approx(4 * 3 * batch.transfer[1])  # which holds one scale
+
+
+@pytest.mark.parametrize("is_premultiplied", [False, True])
+def test_images_of_any_intensity_give_the_map_back(
+    is_premultiplied, simulate, options, plan_for, half_model, optics_group, pool
+):
+    groups = [optics_group(number=n, is_premultiplied=is_premultiplied) for n in (1, 2)]
+    case = simulate(700, groups=groups, ctf=True, fraction=FRACTION)
+    scale = np.array([0.5, 1.5])
+    images = [
+        scale[g] * x
+        for g, x in zip(case.particles.optics, case.particles.images.images, strict=True)
+    ]
+    images = replace(case.particles.images, images=images)
+    case = replace(case, particles=replace(case.particles, images=images))
+    plan = plan_for(case, single_pass(options, ctf=True), perturbation=FRACTION / PIXEL)
+    sums, _ = back_project(case, plan, replace(half_model(case), group_scale=scale), pool)
+    found = reconstruct(sums, BOX, BOX // 2, np.zeros(BOX // 2 + 1), plan.options, pool)
+    slope = np.polyfit(case.blobs.density().ravel(), found.ravel(), 1)[0]
+    assert slope == pytest.approx(1, abs=0.03)
 
 
 def test_statistics_of_exact_images(simulate, options, plan_for, half_model, pool):

@@ -37,6 +37,7 @@ class PreparedBatch:
     masked: Float32  # (n, 2, n_pixels)
     unmasked: Float32  # (n, 2, n_pixels)
     transfer: Float32  # (n, n_pixels), scale times CTF, what multiplies a slice
+    scale: Float  # (n,), intensity scale of the micrograph
     inverse_sigma2: Float32  # (n_noise_groups, n_pixels), including DC
     ring_power: Float  # (n, box // 2 + 1), masked image, half plane
     window_power: Float  # (n,), masked image, all stored pixels of the window of the image size
@@ -165,6 +166,7 @@ def prepare_batch(
         masked=masked,
         unmasked=unmasked,
         transfer=transfer,
+        scale=scale,
         inverse_sigma2=np.divide(1.0, sigma2, out=np.zeros_like(sigma2), where=sigma2 > 0).astype(
             np.float32
         ),

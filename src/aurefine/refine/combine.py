@@ -48,6 +48,11 @@ def backprojection_weights(
     Returns
     -------
     numerator, denominator : ndarray, shape (n_particles, n_pixels), float32
+
+    Notes
+    -----
+    Premultiplied images show ``scale CTF^2 V``: the CTF is in the image already, the scale is not.
+    RELION 3.1 leaves the scale out of their numerator, but not out of the denominator.
     """
     if plan.options.no_map:
         inverse = np.broadcast_to(geometry.valid, batch.transfer.shape)
@@ -57,8 +62,9 @@ def backprojection_weights(
     denominator = batch.transfer * numerator
     if is_premultiplied.any():
         flat = is_premultiplied
-        numerator[flat] = inverse[flat]
-        denominator[flat] = (batch.transfer * inverse)[flat]
+        scale = batch.scale[flat, None].astype(np.float32)
+        numerator[flat] = scale * inverse[flat]
+        denominator[flat] = scale * (batch.transfer[flat] * inverse[flat])
     return numerator, denominator
 
 
