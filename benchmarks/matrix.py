@@ -102,7 +102,9 @@ def assembly(symmetry: str, fragment: Path, target: Path) -> None:
     nearest = np.argsort(np.linalg.norm(atoms - atoms[len(atoms) // 3], axis=1))[:size]
     piece = atoms[nearest] - atoms[nearest].mean(axis=0)
     radius = {"D7": 52.0, "T": 48.0, "I1": 72.0}[symmetry]
-    direction = np.array([0.78, 0.42, 0.47])  # off all axes
+    # off all axes and, where that matters, far from mirror planes: a hand that can be seen
+    places = {"D7": (-0.33, -0.93, -0.14), "T": (0.43, -0.85, 0.3), "I1": (0.78, 0.42, 0.47)}
+    direction = np.array(places[symmetry])
     placed = piece + radius * direction / np.linalg.norm(direction)
     np.savez(target, coords=placed, element=source["element"][nearest], sym=symmetry)
 
@@ -119,7 +121,7 @@ def simulate(case: Case, models: Path, folder: Path, seed: int) -> None:
         *(sys.executable, "-m", "aurefine", "simulate", "--atoms", str(atoms), "--o", str(folder)),
         *("--box", str(BOX), "--angpix", str(PIXEL), "--n_particles", str(case.n_particles)),
         *("--snr", str(case.snr), "--random_seed", str(seed), "--j", "2", "--reference_scale", "3"),
-        *("--n_micrographs", "6", "--shift", "6", *case.options),
+        *("--n_micrographs", "6", "--shift", "6", "--ini_high", str(case.ini_high), *case.options),
     ]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 

@@ -79,9 +79,12 @@ def read_samples(path: Path) -> Samples:
     lines = [line for line in lines if line["cpu"]]
     if not lines:
         raise SystemExit(f"{path} has no samples")
-    final = {pid: max(line["cpu"].get(pid, 0.0) for line in lines) for pid in lines[-1]["cpu"]}
-    most = max(final.values())
-    workers = [pid for pid, seconds in final.items() if seconds > 0.3 * most]
+    known: dict[str, float] = {}
+    for line in lines:  # processes do not end at the same time
+        known |= line["cpu"]
+        line["cpu"] = dict(known)
+    most = max(known.values())
+    workers = [pid for pid, seconds in known.items() if seconds > 0.3 * most]
     total: dict[int, float] = {}
     busiest: dict[int, float] = {}
     before = 0
