@@ -19,9 +19,13 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
+from aurefine.kernels.slices import voxel_index
+
 __all__ = ["insert_slices", "words_to_floats"]
 
 _BLOCK = 512
+_AHEAD = 12  # samples
+_EASY = 5  # both planes are ours, and the sample needs no care
 _REACH = math.sqrt(3.0) + 1e-3  # distance of a voxel from the samples that it takes part in
 _IMPOSSIBLE = np.float32(2.0**62)
 _LARGEST = np.float32(2.0**30)  # integers that the fast addition takes
@@ -29,55 +33,69 @@ _LARGEST = np.float32(2.0**30)  # integers that the fast addition takes
 _INT = ir.IntType(32)
 _INT64 = ir.IntType(64)
 _INT8 = ir.VectorType(_INT, 8)
+_POINTER = ir.IntType(8).as_pointer()
 _FLOAT = ir.FloatType()
 _FLOAT4 = ir.VectorType(_FLOAT, 4)
 _FLOAT8 = ir.VectorType(_FLOAT, 8)
 
 
 @intrinsic
-def _add_sample(typing, words, place, step_y, step_z, values, weights, j):
+def _add_sample(typing, words, voxels, step_y, step_z, values, weights, j):
     """Add sample `j` to the eight voxels around it, unless a sum would wrap.
 
     The words of two neighbours in x are six in a row; the vectors have eight lanes, of which
     the last two add zero.  ``values[4 * j:4 * j + 4]`` are real part, imaginary part, weight and
-    zero; `weights` has six rows of `_BLOCK` columns: those of the two neighbours in x, then those
-    of the four rows of voxels.  Returns 0, or 1 if nothing was added because a sum would wrap.
+    zero; `weights` has rows of `_BLOCK` columns: the weights of the four rows of voxels, and that
+    of the far neighbour in x.  The voxels of sample ``j + _AHEAD`` are fetched into the cache.
+    Returns 0, or 1 if nothing was added because a sum would wrap.
     """
-    signature = types.int32(
-        words, types.int64, types.int64, types.int64, values, weights, types.int64
-    )
+    signature = types.int32(words, voxels, types.int64, types.int64, values, weights, types.int64)
 
     def codegen(context, builder, signature, args):
         def address(array, index, kind):
             data = context.make_array(signature.args[array])(context, builder, args[array]).data
             return builder.bitcast(builder.gep(data, [index]), kind.as_pointer())
 
-        def lanes(first, second, indices):
+        def lanes(vector, indices):
             mask = ir.Constant(ir.VectorType(_INT, len(indices)), indices)
-            return builder.shuffle_vector(first, second, mask)
+            return builder.shuffle_vector(vector, vector, mask)
 
         def weight(row):
             index = builder.add(j, ir.Constant(_INT64, _BLOCK * row))
-            nothing = ir.Constant(_FLOAT4, ir.Undefined)
+            nothing = ir.Constant(_FLOAT8, ir.Undefined)
             scalar = builder.load(address(5, index, _FLOAT))
-            return builder.insert_element(nothing, scalar, ir.Constant(_INT, 0))
+            return lanes(builder.insert_element(nothing, scalar, ir.Constant(_INT, 0)), [0] * 8)
 
-        _, place, step_y, step_z, _, _, j = args
+        def place(sample):
+            voxel = builder.zext(builder.load(address(1, sample, _INT)), _INT64)
+            return builder.mul(voxel, ir.Constant(_INT64, 3))
+
+        def function(name, result, arguments):
+            kind = ir.FunctionType(result, arguments)
+            return builder.module.declare_intrinsic(name, (), kind)
+
+        _, _, step_y, step_z, _, _, j = args
+        origin, upper = address(0, ir.Constant(_INT64, 0), _INT), address(0, step_z, _INT)
+        rows = origin, builder.gep(origin, [step_y]), upper, builder.gep(upper, [step_y])
+        later = place(builder.add(j, ir.Constant(_INT64, _AHEAD)))
+        prefetch = function("llvm.prefetch.p0", ir.VoidType(), [_POINTER, _INT, _INT, _INT])
+        for row in rows:
+            pointer = builder.bitcast(builder.gep(row, [later]), _POINTER)
+            builder.call(prefetch, [pointer, _INT(1), _INT(3), _INT(1)])
         value = builder.load(address(4, builder.shl(j, ir.Constant(_INT64, 2)), _FLOAT4), align=16)
-        value = lanes(value, value, [0, 1, 2, 0, 1, 2, 3, 3])
-        value = builder.fmul(value, lanes(weight(0), weight(1), [0, 0, 0, 4, 4, 4, 4, 4]))
-        rint = builder.module.declare_intrinsic(
-            "llvm.rint.v8f32", (), ir.FunctionType(_FLOAT8, [_FLOAT8])
-        )
-        upper = builder.add(place, step_z)
-        rows = place, builder.add(place, step_y), upper, builder.add(upper, step_y)
+        value = lanes(value, [0, 1, 2, 0, 1, 2, 3, 3])
+        # 1 - x for the near neighbour, x for the far one; exact with and without fused rounding
+        sign = ir.Constant(_FLOAT8, [-1.0] * 3 + [1.0] * 3 + [0.0] * 2)
+        one = ir.Constant(_FLOAT8, [1.0] * 3 + [0.0] * 5)
+        add_product = function("llvm.fmuladd.v8f32", _FLOAT8, [_FLOAT8] * 3)
+        value = builder.fmul(value, builder.call(add_product, [weight(4), sign, one]))
+        nearest = function("llvm.lrint.v8i32.v8f32", _INT8, [_FLOAT8])
+        here = place(j)
         sums = []
         wraps = ir.Constant(_INT8, [0] * 8)
         for k, row in enumerate(rows):
-            factor = weight(2 + k)
-            product = builder.fmul(value, lanes(factor, factor, [0] * 8))
-            term = builder.fptosi(builder.call(rint, [product]), _INT8)
-            target = address(0, row, _INT8)
+            term = builder.call(nearest, [builder.fmul(value, weight(k))])
+            target = builder.bitcast(builder.gep(row, [here]), _INT8.as_pointer())
             old = builder.load(target, align=4)
             new = builder.add(old, term)
             wrap = builder.and_(builder.xor(old, new), builder.xor(term, new))
@@ -103,7 +121,7 @@ def _zone(limits, radius2):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _add_carefully(words, edge, place, weights, j, value, scales, planes, index, carry):
+def _add_carefully(words, edge, voxel, weights, j, value, scales, planes, index, carry):
     """Add a sample to the voxels around it in some planes, each with its own scale.
 
     Weights and values are multiplied in the order of `_add_sample`.  Carries are written to the
@@ -112,7 +130,6 @@ def _add_carefully(words, edge, place, weights, j, value, scales, planes, index,
     limits, data_scale, weight_scale = scales
     n_x = (edge + 1) // 2
     centre = edge // 2
-    voxel = place // 3
     z0 = voxel // (n_x * edge)
     y0 = (voxel // n_x) % edge - centre
     x0 = voxel % n_x
@@ -123,16 +140,17 @@ def _add_carefully(words, edge, place, weights, j, value, scales, planes, index,
         if z0 + dz < planes[0] or z0 + dz >= planes[1]:
             continue
         for dx in range(2):
-            if weights[dx, j] * weights[2 + row, j] == 0:
+            share = weights[4, j] if dx == 1 else np.float32(1.0) - weights[4, j]
+            if share * weights[row, j] == 0:
                 continue
             x = x0 + dx
             y = y0 + dy
             z = z0 + dz - centre
             zone = _zone(limits, float(x * x + y * y + z * z))
-            k = place + 3 * (n_x * (edge * dz + dy) + dx)
+            k = 3 * (voxel + n_x * (edge * dz + dy) + dx)
             for c in range(3):
                 scale = weight_scale[zone] if c == 2 else data_scale[zone]
-                term = np.rint(value[c] * scale * weights[dx, j] * weights[2 + row, j])
+                term = np.rint(value[c] * scale * share * weights[row, j])
                 if not abs(term) < _IMPOSSIBLE:
                     raise OverflowError("a back-projected image is not finite or far too large")
                 total = np.int64(words[k + c]) + np.int64(term)
@@ -185,23 +203,25 @@ def insert_slices(volume, scales, rotations, pixel_x, pixel_y, slices, first_pla
     step_z = 3 * n_x * edge
     offset = np.float32(edge // 2)
     planes = (first_plane, last_plane)
-    place = np.empty(_BLOCK, np.int64)
-    plane = np.empty(_BLOCK, np.int32)
-    row_y = np.empty(_BLOCK, np.int32)
+    lowest = np.int32(first_plane - 1)
+    first = np.int32(first_plane)
+    end = np.int32(last_plane - 1)
+    last = np.int32(last_plane)
+    voxel = np.zeros(_BLOCK + _AHEAD, np.uint32)
     sign = np.empty(_BLOCK, np.float32)
     scale_d = np.empty(_BLOCK, np.float32)
     scale_w = np.empty(_BLOCK, np.float32)
-    is_inside = np.empty(_BLOCK, np.bool_)  # of one zone
-    is_fast = np.empty(_BLOCK, np.bool_)
-    left = np.empty(_BLOCK, np.int64)  # samples that need care
-    values = np.zeros(4 * _BLOCK, np.float32)
-    weights = np.empty((6, _BLOCK), np.float32)
-    near_x = weights[0]
-    far_x = weights[1]
-    w00 = weights[2]
-    w01 = weights[3]
-    w10 = weights[4]
-    w11 = weights[5]
+    is_inside = np.empty(_BLOCK, np.int32)  # of one zone
+    kind = np.empty(_BLOCK, np.int32)  # two for each plane that is ours, plus one if easy
+    easy = np.empty(_BLOCK, np.int32)
+    left = np.empty(_BLOCK, np.int32)  # samples that need care
+    values = np.empty(4 * _BLOCK, np.float32)
+    weights = np.empty((5, _BLOCK), np.float32)
+    w00 = weights[0]
+    w01 = weights[1]
+    w10 = weights[2]
+    w11 = weights[3]
+    far_x = weights[4]
     index = np.empty(64, np.int64)
     carry = np.empty(64, np.int64)
     n_carries = 0
@@ -243,7 +263,6 @@ def insert_slices(volume, scales, rotations, pixel_x, pixel_y, slices, first_pla
                 fz = z - np.float32(iz)
                 gy = np.float32(1.0) - fy
                 gz = np.float32(1.0) - fz
-                near_x[j] = np.float32(1.0) - fx
                 far_x[j] = fx
                 w00[j] = gy * gz
                 w01[j] = fy * gz
@@ -256,40 +275,59 @@ def insert_slices(volume, scales, rotations, pixel_x, pixel_y, slices, first_pla
                 values[4 * j] = re
                 values[4 * j + 1] = im
                 values[4 * j + 2] = we
-                is_fast[j] = (abs(re) < _LARGEST) & (abs(im) < _LARGEST) & (abs(we) < _LARGEST)
-                plane[j] = iz
-                row_y[j] = iy
-                place[j] = np.int64(iz) * step_z + np.int64(iy) * step_y + 3 * np.int64(ix)
-            n_left = 0
+                values[4 * j + 3] = np.float32(0.0)
+                voxel[j] = voxel_index(ix, iy, iz, np.int32(edge), np.int32(n_x))
+                is_small = abs(re) + abs(im) + abs(we) < _LARGEST
+                n_planes = np.int32((iz >= first) & (iz < last))
+                n_planes += np.int32((iz >= lowest) & (iz < end))
+                kind[j] = np.int32(2) * n_planes + (is_inside[j] & np.int32(is_small))
+            n_easy = np.int32(0)
+            n_ours = np.int32(0)
             for j in range(n):
-                z0 = plane[j]
-                if z0 + 1 < first_plane or z0 >= last_plane:
-                    continue
-                step = step_z
-                if z0 < first_plane or z0 + 1 >= last_plane:
-                    # only one plane is ours: its rows, and zeros for two other rows of it
-                    if z0 < first_plane:
-                        w00[j] = w10[j]
-                        w01[j] = w11[j]
-                        place[j] += step_z
-                    w10[j] = np.float32(0.0)
-                    w11[j] = np.float32(0.0)
-                    step = 2 * step_y
-                    is_fast[j] &= row_y[j] + 3 < edge
-                if not (is_inside[j] and is_fast[j]) or _add_sample(
-                    words, place[j], step_y, step, values, weights, j
-                ):
+                n_easy += np.int32(kind[j] == np.int32(_EASY))
+                n_ours += np.int32(kind[j] > np.int32(1))
+            n_left = 0
+            if n_easy < n_ours:
+                others = 0
+                for j in range(n):
+                    left[others] = j
+                    others += (kind[j] > 1) & (kind[j] != _EASY)
+                for q in range(others):
+                    j = np.int64(left[q])
+                    if kind[j] == 3:
+                        # only one plane is ours: its rows, and zeros for two other rows of it
+                        if np.int64(voxel[j]) < n_x * edge * first_plane:
+                            w00[j] = w10[j]
+                            w01[j] = w11[j]
+                            voxel[j] += np.uint32(n_x * edge)
+                        w10[j] = np.float32(0.0)
+                        w11[j] = np.float32(0.0)
+                        has_room = (np.int64(voxel[j]) // n_x) % edge + 3 < edge
+                        if has_room and not _add_sample(
+                            words, voxel, step_y, 2 * step_y, values, weights, j
+                        ):
+                            continue
+                    left[n_left] = j
+                    n_left += 1
+            if n_easy < n:
+                found = 0
+                for j in range(n if n_easy > 0 else 0):
+                    easy[found] = j
+                    found += kind[j] == _EASY
+            for q in range(n_easy):
+                j = np.int64(easy[q]) if n_easy < n else q
+                if _add_sample(words, voxel, step_y, step_z, values, weights, j):
                     left[n_left] = j
                     n_left += 1
             for q in range(n_left):
-                j = left[q]
+                j = np.int64(left[q])
                 if n_carries + 24 > index.size:
                     index = np.concatenate((index, np.empty_like(index)))
                     carry = np.concatenate((carry, np.empty_like(carry)))
                 n_carries += _add_carefully(
                     words,
                     edge,
-                    place[j],
+                    np.int64(voxel[j]),
                     weights,
                     j,
                     (real[j], imag[j] * sign[j], weight[j]),

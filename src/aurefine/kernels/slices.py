@@ -14,27 +14,42 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-__all__ = ["extract_slices"]
+__all__ = ["extract_slices", "voxel_index"]
 
-_BLOCK = 512
+_BLOCK = 256
+_GROUP = 4  # samples that are interpolated together
 
 _INT = ir.IntType(32)
 _INT64 = ir.IntType(64)
 _FLOAT = ir.FloatType()
-_FLOAT2 = ir.VectorType(_FLOAT, 2)
-_FLOAT4 = ir.VectorType(_FLOAT, 4)
+_FLOAT4 = ir.VectorType(_FLOAT, _GROUP)
 _FAST = ("fast",)
 
 
 @intrinsic
-def _interpolate(typing, volume, place, step_y, step_z, weights, j, out):
-    """Write the weighted sum of the eight voxels around sample `j` to ``out[2 * j:2 * j + 2]``.
+def voxel_index(typing, ix, iy, iz, edge, n_x):
+    """Index of a voxel, in 32 bits throughout: Numba would multiply in 64 bits, which is slow."""
+    signature = types.uint32(*[types.int32] * 5)
 
-    Two neighbours in x are four numbers in a row, and one vector.  `weights` has six rows of
-    `_BLOCK` columns: those of the four rows of voxels, then those of the two neighbours.
+    def codegen(context, builder, signature, args):
+        ix, iy, iz, edge, n_x = args
+        row = builder.add(builder.mul(iz, edge), iy)
+        return builder.add(builder.mul(row, n_x), ix)
+
+    return signature, codegen
+
+
+@intrinsic
+def _interpolate(typing, volume, places, step_y, step_z, fractions, j, real, imag, k):
+    """Write samples ``j`` to ``j + 3`` of a block to ``real[k:k + 4]`` and ``imag[k:k + 4]``.
+
+    Two neighbours in x are four numbers in a row, and one vector, so that z and y are
+    interpolated for one sample at a time; then four samples are transposed, and x is done for
+    all of them.  `fractions` has rows of `_BLOCK` columns: y, z, x, and the sign of the
+    imaginary part.
     """
     signature = types.void(
-        volume, types.uint32, types.uint32, types.uint32, weights, types.int64, out
+        volume, places, types.int64, types.int64, fractions, types.int64, real, imag, types.int64
     )
 
     def codegen(context, builder, signature, args):
@@ -42,31 +57,48 @@ def _interpolate(typing, volume, place, step_y, step_z, weights, j, out):
             data = context.make_array(signature.args[array])(context, builder, args[array]).data
             return builder.gep(data, [index])
 
+        def vector(pointer, align=4):
+            return builder.load(builder.bitcast(pointer, _FLOAT4.as_pointer()), align=align)
+
         def lanes(first, second, indices):
             mask = ir.Constant(ir.VectorType(_INT, len(indices)), indices)
             return builder.shuffle_vector(first, second, mask)
 
-        def weight(row):
-            index = builder.add(j, ir.Constant(_INT64, _BLOCK * row))
-            nothing = ir.Constant(_FLOAT4, ir.Undefined)
-            scalar = builder.load(address(4, index))
-            return builder.insert_element(nothing, scalar, ir.Constant(_INT, 0))
+        def fraction(row, first=0):
+            return address(4, builder.add(j, ir.Constant(_INT64, _BLOCK * row + first)))
 
-        _, place, step_y, step_z, _, j, _ = args
-        upper = builder.add(place, step_z)
-        rows = place, builder.add(place, step_y), upper, builder.add(upper, step_y)
-        total = None
-        for k, row in enumerate(rows):
-            pointer = address(0, builder.zext(row, _INT64))
-            voxels = builder.load(builder.bitcast(pointer, _FLOAT4.as_pointer()), align=8)
-            factor = weight(k)
-            term = builder.fmul(voxels, lanes(factor, factor, [0, 0, 0, 0]), flags=_FAST)
-            total = term if total is None else builder.fadd(total, term, flags=_FAST)
-        total = builder.fmul(total, lanes(weight(4), weight(5), [0, 0, 4, 4]), flags=_FAST)
-        left, right = lanes(total, total, [0, 1]), lanes(total, total, [2, 3])
-        pointer = address(6, builder.mul(j, ir.Constant(_INT64, 2)))
-        target = builder.bitcast(pointer, _FLOAT2.as_pointer())
-        builder.store(builder.fadd(left, right), target, align=8)
+        def everywhere(pointer):
+            nothing = ir.Constant(_FLOAT4, ir.Undefined)
+            one = builder.insert_element(nothing, builder.load(pointer), ir.Constant(_INT, 0))
+            return lanes(one, one, [0] * 4)
+
+        def between(first, second, share):
+            step = builder.fmul(builder.fsub(second, first, flags=_FAST), share, flags=_FAST)
+            return builder.fadd(first, step, flags=_FAST)
+
+        _, _, step_y, step_z, _, j, _, _, k = args
+        origin, upper = address(0, ir.Constant(_INT64, 0)), address(0, step_z)
+        rows = origin, upper, builder.gep(origin, [step_y]), builder.gep(upper, [step_y])
+        samples = []
+        for i in range(_GROUP):
+            index = builder.load(address(1, builder.add(j, ir.Constant(_INT64, i))))
+            place = builder.shl(builder.zext(index, _INT64), ir.Constant(_INT64, 1))
+            near, near_up, far, far_up = (
+                vector(builder.gep(row, [place]), align=8) for row in rows
+            )
+            share = everywhere(fraction(1, i))
+            lines = between(near, near_up, share), between(far, far_up, share)
+            samples.append(between(*lines, everywhere(fraction(0, i))))
+        a, b, c, d = samples
+        left = lanes(a, b, [0, 4, 1, 5]), lanes(c, d, [0, 4, 1, 5])
+        right = lanes(a, b, [2, 6, 3, 7]), lanes(c, d, [2, 6, 3, 7])
+        for output, half in ((6, [0, 1, 4, 5]), (7, [2, 3, 6, 7])):
+            share = vector(fraction(2))
+            value = between(lanes(*left, half), lanes(*right, half), share)
+            if output == 7:
+                value = builder.fmul(value, vector(fraction(3)), flags=_FAST)
+            target = builder.bitcast(address(output, k), _FLOAT4.as_pointer())
+            builder.store(value, target, align=4)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -92,17 +124,15 @@ def extract_slices(volume, rotations, pixel_x, pixel_y, out):
     centre = edge // 2
     n_pixels = pixel_x.size
     index = np.empty(_BLOCK, np.uint32)
-    sign = np.empty(_BLOCK, np.float32)
-    found = np.empty(2 * _BLOCK, np.float32)
-    weights = np.empty((6, _BLOCK), np.float32)
-    w00 = weights[0]
-    w01 = weights[1]
-    w10 = weights[2]
-    w11 = weights[3]
-    left = weights[4]
-    right = weights[5]
-    step_y = np.uint32(2 * n_x)
-    step_z = np.uint32(2 * n_x * edge)
+    fractions = np.empty((4, _BLOCK), np.float32)
+    y_share = fractions[0]
+    z_share = fractions[1]
+    x_share = fractions[2]
+    sign = fractions[3]
+    last_re = np.empty(_GROUP, np.float32)
+    last_im = np.empty(_GROUP, np.float32)
+    step_y = 2 * n_x
+    step_z = 2 * n_x * edge
     offset = np.float32(centre)
     # pixel blocks outside, slices inside: neighbouring slices find their voxels in the cache
     for start in range(0, n_pixels, _BLOCK):
@@ -130,25 +160,18 @@ def extract_slices(volume, rotations, pixel_x, pixel_y, out):
                 ix = np.int32(x)
                 iy = np.int32(y)
                 iz = np.int32(z)
-                fx = x - np.float32(ix)
-                fy = y - np.float32(iy)
-                fz = z - np.float32(iz)
-                gy = np.float32(1.0) - fy
-                gz = np.float32(1.0) - fz
-                w00[j] = gy * gz
-                w01[j] = fy * gz
-                w10[j] = gy * fz
-                w11[j] = fy * fz
-                left[j] = np.float32(1.0) - fx
-                right[j] = fx
+                x_share[j] = x - np.float32(ix)
+                y_share[j] = y - np.float32(iy)
+                z_share[j] = z - np.float32(iz)
                 sign[j] = s
-                index[j] = (
-                    np.uint32(iz) * step_z + np.uint32(iy) * step_y + np.uint32(2) * np.uint32(ix)
-                )
-            for j in range(n):
-                _interpolate(flat, index[j], step_y, step_z, weights, j, found)
+                index[j] = voxel_index(ix, iy, iz, np.int32(edge), np.int32(n_x))
             row_re = row[start : start + n]
             row_im = row[n_pixels + start : n_pixels + start + n]
-            for j in range(n):
-                row_re[j] = found[2 * j]
-                row_im[j] = sign[j] * found[2 * j + 1]
+            whole = n // _GROUP * _GROUP
+            for j in range(0, whole, _GROUP):
+                _interpolate(flat, index, step_y, step_z, fractions, j, row_re, row_im, j)
+            if whole < n:
+                index[n : whole + _GROUP] = 0
+                _interpolate(flat, index, step_y, step_z, fractions, whole, last_re, last_im, 0)
+                row_re[whole:] = last_re[: n - whole]
+                row_im[whole:] = last_im[: n - whole]
