@@ -169,6 +169,8 @@ def compare(
     picked = f"picked_{error:g}.star"
     offset = pick_less_exactly(data, error, work / picked)
     for number, (title, options) in enumerate(CHOICES.items()):
+        if title not in arguments.ways:
+            continue
         name = f"box{box}_{size}_error{error:g}_{number}"
         particles = extract(work, picked, name, options, box, size)
         runs = []
@@ -195,6 +197,7 @@ def main() -> int:
     parser.add_argument(
         "--pick_errors", nargs="+", type=float, default=[0.0], help="added to those there are [Å]"
     )
+    parser.add_argument("--ways", nargs="+", default=list(CHOICES), choices=list(CHOICES))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--sym", default="D2")
     parser.add_argument("--diameter", type=float, default=190.0, help="of the particle mask [Å]")

@@ -10,7 +10,6 @@ from aurefine.fourier import (
     window_images,
     window_map,
 )
-from aurefine.fourier.resize import CropBuffers, crop_images
 
 
 def _random_map(n, dtype=np.float32, seed=3):
@@ -55,15 +54,6 @@ def test_a_stack_is_resized_image_by_image():
         resized = fourier_resize_images(stack, new)
         assert resized.shape == (4, new, new)
         np.testing.assert_allclose(resized[2], fourier_resize_images(stack[2], new), atol=1e-6)
-
-
-def test_images_are_cropped_into_given_memory_again_and_again():
-    buffers = CropBuffers.for_images((3, 10, 10), 6, np.float32)
-    for n_images in (3, 2):
-        images = _random_map(10)[:n_images].astype(np.float32)
-        cropped = crop_images(images, 6, buffers.first(n_images))
-        assert np.shares_memory(cropped, buffers.images)
-        np.testing.assert_array_equal(cropped, crop_images(images, 6))
 
 
 def test_resize_rejects_an_empty_box():

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from aurefine.extract.normalise import Background, make_background, normalise_images, remove_dust
 from aurefine.extract.rescale import rescale_images
 from aurefine.extract.window import cut_windows, grey_level, window_corners, windows_over_edge
-from aurefine.fourier.resize import CropBuffers, crop_windows, window_images
+from aurefine.fourier.block_crop import BlockCrop
+from aurefine.fourier.resize import window_images
 
 __all__ = ["ImageCounts", "ImageSettings", "extract_images"]
 
@@ -117,7 +118,7 @@ def extract_images(
     in_batch = max(_LEAST_BATCH, _BATCH_BYTES // (4 * settings.box_size**2))
     step = min(in_batch, max(1, len(corners)))
     buffers = _Buffers.for_batch(step, settings)
-    box = settings.box_size
+    box, (size, _) = settings.box_size, settings.window_source
     n_rows, n_columns = micrograph.shape
     is_over = windows_over_edge(corners, box, (n_rows, n_columns))
     # windows inside the micrograph need not be copied if its level costs no precision
@@ -136,11 +137,12 @@ def extract_images(
                         zip(batch.tolist(), is_over[start : start + step], strict=True)
                     )
                 ]
-                size, _ = settings.window_source
-                images = crop_windows(cut, size, buffers.crop.first(len(batch)), level=level)
+                images = buffers.crop(cut, level=level)
             else:
                 cut_windows(micrograph, batch, box, level=level, out=windows)
-                images = _rescaled(windows, settings, buffers.crop)
+                images = rescale_images(
+                    windows, size, has_level=settings.keeps_level, crop=buffers.crop
+                )
             images = _windowed(images, settings)
             _change_greys(images, settings, counts, (*seed, start), buffers.work[: len(batch)])
         yield images
@@ -152,7 +154,7 @@ class _Buffers:
 
     windows: npt.NDArray[np.float32]
     work: npt.NDArray[np.float32]  # of the size of the finished images
-    crop: CropBuffers | None
+    crop: BlockCrop | None
 
     @classmethod
     def for_batch(cls, n_images: int, settings: ImageSettings) -> _Buffers:
@@ -160,17 +162,9 @@ class _Buffers:
         size, _ = settings.window_source
         crop = None
         if size < settings.box_size:
-            crop = CropBuffers.for_images(window_shape, size, np.float32)
+            crop = BlockCrop(n_images, settings.box_size, size)
         work_shape = (n_images, settings.output_size, settings.output_size)
         return cls(np.empty(window_shape, np.float32), np.empty(work_shape, np.float32), crop)
-
-
-def _rescaled(
-    images: npt.NDArray[np.float32], settings: ImageSettings, buffers: CropBuffers | None
-) -> npt.NDArray[np.float32]:
-    size, _ = settings.window_source
-    memory = None if buffers is None else buffers.first(len(images))
-    return rescale_images(images, size, has_level=settings.keeps_level, buffers=memory)
 
 
 def _windowed(images: npt.NDArray[np.float32], settings: ImageSettings) -> npt.NDArray[np.float32]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from aurefine.fourier.resize import CropBuffers, crop_images, fourier_resize_images
+from aurefine.fourier.block_crop import BlockCrop
+from aurefine.fourier.resize import fourier_resize_images
 
 __all__ = ["rescale_images"]
 
@@ -15,7 +16,7 @@ def rescale_images(
     size: int,
     *,
     has_level: bool = True,
-    buffers: CropBuffers | None = None,
+    crop: BlockCrop | None = None,
 ) -> npt.NDArray[np.float32]:
     """Resample square images to another box by cropping or padding their Fourier transforms.
 
@@ -27,14 +28,14 @@ def rescale_images(
         New box size [px], even; the pixel size becomes ``pixel_size * box / size``.
     has_level : bool
         Whether the grey level may be far from 0 and must not cost precision.
-    buffers : CropBuffers, optional
-        Memory, for sizes below that of the box.
+    crop : BlockCrop, optional
+        From these boxes to a smaller `size`, made before, so that its memory serves again.
 
     Returns
     -------
     rescaled : ndarray, shape (n, size, size), float32
-        Pixel 0 stays at pixel 0 and grey values are kept; the images of the buffers, if they were
-        used.
+        Pixel 0 stays at pixel 0 and grey values are kept; valid until the next call of
+        `crop`.
 
     Raises
     ------
@@ -47,18 +48,18 @@ def rescale_images(
     if size == box:
         return images
     if not has_level:
-        return _resample(images, size, buffers)
+        return _resample(images, size, crop)
     # The mean goes around the transform, so that single precision serves any grey level; the
     # mean itself need not be precise for that.
     means = images.reshape(len(images), -1).mean(axis=1)[:, None, None]  # (n, 1, 1)
-    resampled = _resample(images - means, size, buffers)
+    resampled = _resample(images - means, size, crop)
     resampled += means
     return resampled
 
 
 def _resample(
-    images: npt.NDArray[np.float32], size: int, buffers: CropBuffers | None
+    images: npt.NDArray[np.float32], size: int, crop: BlockCrop | None
 ) -> npt.NDArray[np.float32]:
-    if size < images.shape[-1]:
-        return crop_images(images, size, buffers).astype(np.float32, copy=False)
-    return fourier_resize_images(images, size).astype(np.float32, copy=False)
+    if size > images.shape[-1]:
+        return fourier_resize_images(images, size).astype(np.float32, copy=False)
+    return (crop or BlockCrop(len(images), images.shape[-1], size))(images)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,18 +11,13 @@ from aurefine.fourier.shells import radius_squared
 from aurefine.fourier.transforms import irfft_images, irfft_map, rfft_images, rfft_map
 
 __all__ = [
-    "CropBuffers",
-    "crop_images",
     "crop_transform",
-    "crop_windows",
     "fourier_resize_images",
     "fourier_resize_map",
     "pad_transform",
     "window_images",
     "window_map",
 ]
-
-_FFT: Any = np.fft  # its type stubs know results in double precision only
 
 Real = npt.NDArray[np.floating]
 Complex = npt.NDArray[np.complexfloating]
@@ -154,114 +146,10 @@ def fourier_resize_images(images: Real, new_size: int, workers: int | None = Non
     n = images.shape[-1]
     if new_size == n:
         return images.copy()
-    if new_size < n:
-        return crop_images(images, new_size)
-    padded = pad_transform(rfft_images(images, workers), new_size, 2)
-    resized = irfft_images(padded, new_size, workers)
+    change = crop_transform if new_size < n else pad_transform
+    resized = irfft_images(change(rfft_images(images, workers), new_size, 2), new_size, workers)
     resized *= resized.dtype.type((new_size / n) ** 2)
     return resized
-
-
-@dataclass(frozen=True)
-class CropBuffers:
-    """Memory for the steps of `crop_images`, so that one batch after the other uses the same.
-
-    With boxes `n` and `m`, before and after: `half` (..., n, n // 2 + 1), `columns`
-    (..., n, m // 2 + 1) and `cropped` (..., m, m // 2 + 1) are complex, `images` (..., m, m) real.
-    """
-
-    half: Complex
-    columns: Complex
-    cropped: Complex
-    images: Real
-
-    @classmethod
-    def for_images(cls, shape: tuple[int, ...], new_size: int, dtype: npt.DTypeLike) -> CropBuffers:
-        """Claim memory for images of `shape` (..., n, n) and a type."""
-        *lead, n, _ = shape
-        kept = new_size // 2 + 1
-        transform = np.result_type(dtype, np.complex64)
-        return cls(
-            np.empty((*lead, n, n // 2 + 1), transform),
-            np.empty((*lead, n, kept), transform),
-            np.empty((*lead, new_size, kept), transform),
-            np.empty((*lead, new_size, new_size), dtype),
-        )
-
-    def first(self, n_images: int) -> CropBuffers:
-        """Return the part for the first images."""
-        return CropBuffers(
-            self.half[:n_images],
-            self.columns[:n_images],
-            self.cropped[:n_images],
-            self.images[:n_images],
-        )
-
-
-def crop_images(images: Real, new_size: int, buffers: CropBuffers | None = None) -> Real:
-    """Crop the transforms of square images, without transforming the columns that are dropped.
-
-    Parameters
-    ----------
-    images : ndarray, shape (..., n, n), float
-        Their dtype is kept.
-    new_size : int
-        Smaller box size [px].
-    buffers : CropBuffers, optional
-        Memory for the steps and for the result.
-
-    Returns
-    -------
-    ndarray, shape (..., new_size, new_size)
-        The images of the buffers, if there are any.
-
-    Notes
-    -----
-    NumPy transforms as fast as SciPy here, into given memory, and SciPy's transforms take longer
-    to import than a few hundred images take to be rescaled.
-    """
-    buffers = buffers or CropBuffers.for_images(images.shape, new_size, images.dtype)
-    # "forward" puts the whole factor into the forward transforms, where it costs nothing
-    _FFT.rfft(images, axis=-1, norm="forward", out=buffers.half)
-    resized: Real = _from_rows(new_size, buffers)
-    return resized
-
-
-def crop_windows(
-    windows: Sequence[npt.NDArray[np.float32]],
-    new_size: int,
-    buffers: CropBuffers,
-    *,
-    level: float = 0.0,
-) -> npt.NDArray[np.float32]:
-    """As `crop_images`, for windows of a picture, which need not be copied first.
-
-    Parameters
-    ----------
-    windows : sequence of ndarray, each of shape (n, n), float32
-    new_size : int
-        Smaller box size [px].
-    buffers : CropBuffers
-        For as many images.
-    level : float
-        Grey level that is subtracted; not far above the variation, for the sake of precision.
-    """
-    for half, window in zip(buffers.half, windows, strict=True):
-        _FFT.rfft(window, axis=-1, norm="forward", out=half)
-    buffers.half[..., 0] -= np.float32(level)
-    resized: npt.NDArray[np.float32] = _from_rows(new_size, buffers)
-    return resized
-
-
-def _from_rows(new_size: int, buffers: CropBuffers) -> Any:
-    """Finish from the transforms of the rows."""
-    fft, columns = _FFT, buffers.columns
-    wanted = buffers.half[..., : new_size // 2 + 1]
-    fft.fft(wanted, axis=-2, norm="forward", out=columns)
-    crop_transform(columns, new_size, 2, out=buffers.cropped)
-    rows = columns[..., :new_size, :]
-    fft.ifft(buffers.cropped, axis=-2, norm="forward", out=rows)
-    return fft.irfft(rows, n=new_size, axis=-1, norm="forward", out=buffers.images)
 
 
 def _window(
