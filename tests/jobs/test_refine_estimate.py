@@ -57,6 +57,15 @@ def test_the_change_that_makes_it_fit_is_named(free, limit, words):
     assert "--ignore_memory_check" in str(caught.value)
 
 
+def test_what_a_continued_run_keeps_is_not_advised(free):
+    free(peak(memory_budget=0.25) + 1)
+    found = forecast(SIZE, "/tmp/run")
+    with pytest.raises(OptionError, match="--j 2") as caught:
+        refuse_if_too_large(found, pytest.fail, ignore=False, is_continued=True)
+    assert "--memory_budget" not in str(caught.value)
+    assert "--pad" not in str(caught.value)
+
+
 def test_fewer_processes_are_advised(free):
     free(2.5 * peak())
     with pytest.raises(OptionError, match="on this machine"):

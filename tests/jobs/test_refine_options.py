@@ -173,6 +173,18 @@ def test_a_continued_run_keeps_what_is_stored():
     assert ignored_when_continuing(same, stored, names) == []
 
 
+def test_the_working_memory_is_kept_unless_relion_wrote_the_checkpoint():
+    stored = dataclasses.replace(RefineOptions(), memory_budget=0.5)
+    names = RunSettings(output_root="run")
+    for values in ({"memory_budget": 2.0}, {}):
+        assert continued_options(stored, values).memory_budget == 0.5
+    values = {"memory_budget": 2.0}
+    (line,) = ignored_when_continuing(values, stored, names)
+    assert line.split()[1] == "--memory_budget"
+    assert continued_options(stored, values, is_ours=False).memory_budget == 2.0
+    assert not ignored_when_continuing(values, stored, names, is_ours=False)
+
+
 def test_a_continued_run_keeps_the_mask():
     stored = RunSettings(output_root="run", particles="p.star", solvent_mask="mask.mrc")
     values = {"continue_from": "run_it003_optimiser.star"}

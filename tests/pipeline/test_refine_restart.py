@@ -167,3 +167,20 @@ def test_the_python_interface_returns_a_finished_run(project, finished, monkeypa
     assert len(found.half_maps) == 2
     assert found.fsc_history.shape[0] == len(found.history)
     assert len(found.particles) == 80
+
+
+def test_the_working_memory_of_the_run_is_kept(refine, tmp_path, capsys):
+    """Batches, and so the last bits, are those of the first start."""
+    budget = ["--memory_budget", "0.001"]
+    assert refine(tmp_path / "whole", *budget, "--auto_iter_max", "2") == 0
+    for name, other in (("silent", []), ("given", ["--memory_budget", "1"])):
+        assert refine(tmp_path / name, *budget, "--auto_iter_max", "1") == 0
+        capsys.readouterr()
+        code = refine(
+            tmp_path / name, "--continue", "auto", "--auto_iter_max", "2", *other, standard=False
+        )
+        assert code == 0
+        note = "option --memory_budget is not followed with --continue"
+        assert (note in capsys.readouterr().out) == bool(other)
+        maps = [tmp_path / f"{root}_it002_half1_class001.mrc" for root in ("whole", name)]
+        assert maps[0].read_bytes() == maps[1].read_bytes()

@@ -142,7 +142,7 @@ def _run(values: Mapping[str, Any], team: Team | None = None) -> RefinementResul
         _log_finished(found)
         return finished_result(str(values["output"]))
     if stored is not None:
-        options = continued_options(stored.options, values)
+        options = continued_options(stored.options, values, is_ours=stored.is_ours)
         settings = continued_settings(stored.settings, values)
     else:
         options = to_refine_options(values)
@@ -154,7 +154,9 @@ def _run(values: Mapping[str, Any], team: Team | None = None) -> RefinementResul
         log.write(f" aurefine version: {__version__}")
         notes = notes_of(REFINE_OPTIONS, values)
         if stored is not None:
-            notes += ignored_when_continuing(values, stored.options, stored.settings)
+            notes += ignored_when_continuing(
+                values, stored.options, stored.settings, is_ours=stored.is_ours
+            )
         log.write(f" Note: {note}" for note in (*notes, *found.notes))
         for warning in found.warnings:
             log.warn(warning)
@@ -179,7 +181,12 @@ def _run(values: Mapping[str, Any], team: Team | None = None) -> RefinementResul
             n_here = 1 if team is None else team.n_here
             expected = forecast(size, settings.output_root, n_here)
             log.write(forecast_lines(expected))
-            refuse_if_too_large(expected, log.warn, ignore=settings.ignore_memory_check)
+            refuse_if_too_large(
+                expected,
+                log.warn,
+                ignore=settings.ignore_memory_check,
+                is_continued=stored is not None,
+            )
             if team is None:  # else the followers do so
                 at_hand = particles_at_hand(inputs.particles, settings, log.write)
                 inputs = replace(inputs, particles=stack.enter_context(at_hand))

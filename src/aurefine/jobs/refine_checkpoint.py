@@ -46,6 +46,7 @@ class Checkpoint(NamedTuple):
     options: RefineOptions
     settings: RunSettings
     table: ParticleTable
+    is_ours: bool  # not RELION's
 
 
 def read_checkpoint(optimiser_path: str) -> Checkpoint:
@@ -124,7 +125,7 @@ def _read(optimiser_path: str) -> Checkpoint:
     _check_particles(state, table)
     options = read_options(general, model_general, sampling_general, state, exact)
     run_settings = read_settings(general, data_path, exact)
-    return Checkpoint(state, options, run_settings, table)
+    return Checkpoint(state, options, run_settings, table, is_ours=bool(exact))
 
 
 def exact_block(optimiser_path: str) -> dict[str, Any]:

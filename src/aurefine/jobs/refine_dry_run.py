@@ -48,7 +48,7 @@ def dry_run(values: Mapping[str, Any]) -> int:
         sys.stdout.write(f" {found.notes[0]}: there is nothing to do\n")
         return 0
     if stored is not None:
-        options = continued_options(stored.options, found.values)
+        options = continued_options(stored.options, found.values, is_ours=stored.is_ours)
         settings = continued_settings(stored.settings, found.values)
         root = image_root(stored.table, settings.particles, _warn)
         inputs = inputs_from_table(stored.table, root, options, stored.state.random_seed, _warn)
@@ -64,7 +64,9 @@ def dry_run(values: Mapping[str, Any]) -> int:
     expected = forecast(run_size(inputs, options, settings), settings.output_root)
     lines += forecast_lines(expected)
     sys.stdout.write("".join(f"{line}\n" for line in lines))
-    refuse_if_too_large(expected, _warn, ignore=settings.ignore_memory_check)
+    refuse_if_too_large(
+        expected, _warn, ignore=settings.ignore_memory_check, is_continued=stored is not None
+    )
     sys.stdout.write(" Dry run: nothing was started or written\n")
     return 0
 

@@ -20,6 +20,7 @@ from aurefine.refine.options import RefineOptions
 __all__ = ["Forecast", "forecast", "forecast_lines", "refuse_if_too_large", "run_size"]
 
 _GIB = 1 << 30
+_KEPT = ("--memory_budget", "--pad")  # by a continued run
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,9 @@ def forecast_lines(found: Forecast) -> list[str]:
     ]
 
 
-def refuse_if_too_large(found: Forecast, warn: Callable[[str], None], *, ignore: bool) -> None:
+def refuse_if_too_large(
+    found: Forecast, warn: Callable[[str], None], *, ignore: bool, is_continued: bool = False
+) -> None:
     """Raise OptionError, or only warn, if memory or disk space will not do.
 
     Parameters
@@ -118,13 +121,15 @@ def refuse_if_too_large(found: Forecast, warn: Callable[[str], None], *, ignore:
         Receives the message if `ignore` is set.
     ignore : bool
         Whether the user wants to start all the same.
+    is_continued : bool
+        Whether the run goes on with options that are stored.
     """
     problems = []
     if found.total > found.memory.n_bytes:
         problems.append(
             f"memory: the last iteration needs {_gib(found.total)} GiB on this machine, but only "
             f"{_gib(found.memory.n_bytes)} GiB can be used ({found.memory.reason}). "
-            f"{_advice(found)}"
+            f"{_advice(found, is_continued=is_continued)}"
         )
     if found.disk > found.free_disk:
         problems.append(
@@ -138,16 +143,21 @@ def refuse_if_too_large(found: Forecast, warn: Callable[[str], None], *, ignore:
         warn(problem)
 
 
-def _advice(found: Forecast) -> str:
+def _advice(found: Forecast, *, is_continued: bool) -> str:
     """Name the change that would make it fit: one that is enough, else the best together."""
     limit = found.memory.n_bytes / found.n_processes
     fits = int(limit // 1)
     together = found.size
     names: list[str] = []
-    for name, size in smaller(found.size):
+    possible = [
+        (name, size)
+        for name, size in smaller(found.size)
+        if not (is_continued and name.startswith(_KEPT))
+    ]
+    for name, size in possible:
         if memory_need(size, size.box // 2, is_last=True).peak <= fits:
             return f"It fits with {name}"
-    for name, _ in smaller(found.size):
+    for name, _ in possible:
         changed = dict(smaller(together)).get(name)
         if changed is None:
             continue

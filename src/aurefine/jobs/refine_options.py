@@ -55,8 +55,10 @@ _RELION_SCHEDULE: dict[str, Any] = {
     "jump_sampling": False,
     "reuse_poses": 0.0,
 }
-# ... and what belongs to this computer and not to the refinement
-_OF_THIS_RUN = frozenset({"n_threads", "memory_budget"})
+# ... what belongs to this computer and not to the refinement ...
+_OF_THIS_RUN = frozenset({"n_threads"})
+# ... and what decides the last bits of the maps, and is not in files of RELION
+_STORED_BY_US = frozenset({"memory_budget"})
 _NOT_OF_THE_ALGORITHM = frozenset(
     {
         "output", "continue_from", "auto_refine", "split_random_halves", "solvent_mask",
@@ -185,7 +187,9 @@ def to_run_settings(values: Mapping[str, Any]) -> RunSettings:
     )
 
 
-def continued_options(stored: RefineOptions, values: Mapping[str, Any]) -> RefineOptions:
+def continued_options(
+    stored: RefineOptions, values: Mapping[str, Any], *, is_ours: bool = True
+) -> RefineOptions:
     """Return the settings of a continued run: the stored ones and the changes that are allowed.
 
     Parameters
@@ -194,6 +198,8 @@ def continued_options(stored: RefineOptions, values: Mapping[str, Any]) -> Refin
         From the checkpoint.
     values : mapping of str to value
         Only what the user gave; see `ignored_when_continuing` for what is not followed.
+    is_ours : bool
+        Whether the checkpoint was written by this program.
 
     Returns
     -------
@@ -205,7 +211,7 @@ def continued_options(stored: RefineOptions, values: Mapping[str, Any]) -> Refin
     names |= {name for name in _MAY_SWITCH_ON if values.get(name)}
     changes = {name: getattr(wished, name) for name in names}
     machine = with_defaults(REFINE_OPTIONS, values)
-    changes |= {name: machine[name] for name in _OF_THIS_RUN}
+    changes |= {name: machine[name] for name in _free_to_set(is_ours)}
     if "pool" in values:
         changes["pool"] = wished.pool
     if values.get("skip_normalisation_check"):
@@ -229,7 +235,11 @@ def continued_settings(stored: RunSettings, values: Mapping[str, Any]) -> RunSet
 
 
 def ignored_when_continuing(
-    values: Mapping[str, Any], options: RefineOptions, settings: RunSettings
+    values: Mapping[str, Any],
+    options: RefineOptions,
+    settings: RunSettings,
+    *,
+    is_ours: bool = True,
 ) -> list[str]:
     """Return one line for each given option that a continued run does not follow.
 
@@ -239,8 +249,10 @@ def ignored_when_continuing(
         Only what the user gave.
     options, settings
         Stored ones; what is given as it is stored is not mentioned.
+    is_ours : bool
+        Whether the checkpoint was written by this program.
     """
-    known = _MAY_CHANGE | _MAY_SWITCH_ON | _OF_THIS_RUN | _NOT_OF_THE_ALGORITHM
+    known = _MAY_CHANGE | _MAY_SWITCH_ON | _free_to_set(is_ours) | _NOT_OF_THE_ALGORITHM
     return [
         f"option {option.flag} is not followed with --continue: the stored value is kept"
         for option in REFINE_OPTIONS
@@ -249,6 +261,10 @@ def ignored_when_continuing(
         and option.name not in known
         and not _is_stored(option.name, values[option.name], options, settings)
     ]
+
+
+def _free_to_set(is_ours: bool) -> frozenset[str]:
+    return _OF_THIS_RUN if is_ours else _OF_THIS_RUN | _STORED_BY_US
 
 
 def _is_stored(name: str, value: Any, options: RefineOptions, settings: RunSettings) -> bool:

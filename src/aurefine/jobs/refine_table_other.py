@@ -21,7 +21,8 @@ _COMPUTE = (
     Option(
         name="memory_budget", flag="--memory_budget", kind="float", default=1.0, unit="GiB",
         tab="Compute", label="Working memory", range=Range(0, open_low=True),
-        help="Memory for the images in flight, beside maps and sums.",
+        help="Memory for the images in flight, beside maps and sums. The last bits of the maps "
+        "depend on it, so that a continued run keeps it.",
     ),
     Option(
         name="preread_images", flag="--preread_images", kind="bool", default=False,
