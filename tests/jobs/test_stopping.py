@@ -27,7 +27,7 @@ def interrupted_by(number):
 @pytest.mark.parametrize(
     ("number", "kind"),
     [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, TerminatedError),
-     (signal.SIGHUP, TerminatedError)],
+     (signal.SIGHUP, TerminatedError), (signal.SIGUSR1, TerminatedError)],
 )  # fmt: skip
 def test_a_signal_becomes_an_exception(number, kind):
     with pytest.raises(kind), stoppable(nothing):

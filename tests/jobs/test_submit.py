@@ -91,19 +91,22 @@ def test_the_template_runs_the_command(tmp_path, n_processes, lines):
     assert process.returncode == 7
 
 
-def test_the_template_passes_the_signal_of_slurm_on(tmp_path):
+@pytest.mark.parametrize("n_processes", [1, 3])
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
+def test_the_template_lets_the_program_store_what_it_has(tmp_path, n_processes, number):
     program = tmp_path / "program"
     program.write_text(
-        "#!/bin/bash\ntrap 'echo stopping; sleep 0.3; echo stopped; exit 5' TERM\n"
+        "#!/bin/bash\ntrap 'echo stopping; sleep 0.3; echo stopped; exit 5' USR1\n"
         "touch ready\nwhile true; do sleep 0.05; done\n"
     )
     program.chmod(0o755)
-    process = run_template(tmp_path, 1, str(program))
+    process = run_template(tmp_path, n_processes, str(program))
     while not (tmp_path / "ready").exists():
         time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     out, _ = process.communicate(timeout=20)
-    assert out.splitlines() == ["stopping", "stopped"]
+    assert out.splitlines()[-2:] == ["stopping", "stopped"]
+    assert process.returncode == 5
 
 
 def test_a_script_is_written_and_handed_over(tmp_path):

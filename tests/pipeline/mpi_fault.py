@@ -1,8 +1,10 @@
-"""Run aurefine as one of several processes, and kill it at a given moment.
+"""Run aurefine as one of several processes, and kill or stop it at a given moment.
 
     mpirun -n 3 python mpi_fault.py RANK MOMENT ITERATION REFINE_ARGUMENTS...
 
-The process of that rank ends itself by SIGKILL, or raises, at the moment in the iteration.
+The process of that rank ends itself by SIGKILL, or raises, at the moment in the iteration; a
+moment like SIGTERM:4 lets the leader send that signal to mpirun when it hears of batch number 4,
+and batches:4 kills it then; batches that were done before count as one.
 """
 
 import os
@@ -11,6 +13,7 @@ import sys
 
 from aurefine.cli.main import run_command
 from aurefine.jobs import refine_files
+from aurefine.jobs.refine_job import RefineJob
 from aurefine.parallel.comm import launched_place
 from aurefine.parallel.mpi import MpiCommunicator
 from aurefine.refine import half_sets, half_step
@@ -30,6 +33,22 @@ def arm(moment, wanted):
             raise RuntimeError("made by the test")
         os.kill(os.getpid(), signal.SIGKILL)
 
+    def send():
+        os.kill(os.getppid(), getattr(signal, moment))
+
+    def in_batch(number, act):
+        original = RefineJob.particles_done
+        calls = 0
+
+        def particles_done(self, n):
+            nonlocal calls
+            calls += n > 0 and self._partial.iteration == wanted
+            if calls == number and n > 0:
+                act()
+            original(self, n)
+
+        RefineJob.particles_done = particles_done
+
     def before(owner, name, n_calls, is_time=lambda *arguments: iteration == wanted):
         """Replace a function so that it dies in one of its calls."""
         original = getattr(owner, name)
@@ -45,7 +64,10 @@ def arm(moment, wanted):
         setattr(owner, name, replaced)
 
     count_iterations()
-    if moment in ("expectation", "error"):
+    moment, _, number = moment.partition(":")
+    if number:
+        in_batch(int(number), die if moment == "batches" else send)
+    elif moment in ("expectation", "error"):
         before(half_step.HalfStep, "run", 2)
     elif moment == "reduction":
         before(MpiCommunicator, "add_up", 1)

@@ -50,7 +50,7 @@ def complete(folder):
     found = {}
     for optimiser in folder.glob("run_it*_optimiser.star"):
         for path in folder.glob(optimiser.name[:9] + "_*"):
-            if not path.name.endswith("partial.npz"):
+            if "_partial" not in path.name:
                 found[path.name] = path.read_bytes()
     return found
 

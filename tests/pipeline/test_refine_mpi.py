@@ -53,7 +53,7 @@ class Run:
         launcher = psutil.Process(self.process.pid)
         self.members |= {p for p in launcher.children(recursive=True) if "python" in p.name()}
 
-    def wait(self, seconds=120):
+    def wait(self, seconds=600):
         out, err = self.process.communicate(timeout=seconds)
         end = time.monotonic() + 5
         while any(p.is_running() for p in self.members):  # also true for a zombie

@@ -29,7 +29,9 @@ def check_abort(directory: str) -> None:
         raise AbortRequestedError(f"{directory}: {_ABORT_WISH} found.")
 
 
-def run_controlled(directory: str, work: Callable[[], None], *, folder: str = "") -> int:
+def run_controlled(
+    directory: str, work: Callable[[], None], *, folder: str = "", is_hasty: bool = False
+) -> int:
     """Run a job and leave the marker of how it ended.
 
     Parameters
@@ -42,6 +44,8 @@ def run_controlled(directory: str, work: Callable[[], None], *, folder: str = ""
     folder : str
         Where the job writes, from which incomplete files are removed if the process has to be
         ended by force.
+    is_hasty : bool
+        See `stoppable`.
 
     Returns
     -------
@@ -68,7 +72,7 @@ def run_controlled(directory: str, work: Callable[[], None], *, folder: str = ""
         os.write(2, text.encode())
 
     try:
-        with stoppable(last_words):
+        with stoppable(last_words, is_hasty=is_hasty):
             work()
     except AbortRequestedError:
         with contextlib.suppress(OSError):  # the wish is fulfilled: a continued run goes on

@@ -48,11 +48,13 @@ from aurefine.jobs.refine_options import (
     to_refine_options,
     to_run_settings,
 )
+from aurefine.jobs.refine_partial import StoredSums
 from aurefine.jobs.refine_processes import Team
 from aurefine.jobs.refine_reference import load_mask, load_references
 from aurefine.jobs.refine_result import RefinementResult, finished_result, result_of
 from aurefine.jobs.run_log import RunLog
 from aurefine.jobs.stopping import unwrapped_stop
+from aurefine.parallel.launcher import launcher_ends_soon
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.half_sets import HalfSets
 from aurefine.refine.initialise import initial_state
@@ -92,6 +94,7 @@ def run_job(values: Mapping[str, Any], team: Team | None = None) -> int:
         str(values.get("pipeline_control") or ""),
         work,
         folder=str(Path(output).parent) if output else "",
+        is_hasty=team is not None and launcher_ends_soon(),
     )
 
 
@@ -203,13 +206,15 @@ def _run(values: Mapping[str, Any], team: Team | None = None) -> RefinementResul
                     f"iteration {state.controller.iteration} is the last one that --auto_iter_max "
                     f"{options.auto_iter_max} allows: there is nothing to do. Give a larger number"
                 )
-            job = RefineJob(inputs.table, options, settings, log)
+            may_wait = None if team is None else team.is_whole
+            job = RefineJob(inputs.table, options, settings, log, may_wait)
             data = RefinementInput(
                 inputs.particles,
                 options,
                 mask,
                 second_mask,
                 keep_in_file=partial(array_in_file, folder=directory),
+                sums_files=StoredSums(settings.output_root),
             )
             with _advice_to_continue(job, settings, log):
                 if stored is None:

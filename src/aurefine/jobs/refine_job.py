@@ -39,8 +39,11 @@ class RefineJob:
         options: RefineOptions,
         settings: RunSettings,
         log: RunLog,
+        may_wait: Callable[[], bool] | None = None,
     ) -> None:
+        """Start with nothing written; a signal waits for batches unless `may_wait` says no."""
         self.history = History()
+        self._may_wait = may_wait
         if settings.continue_from:
             self.history.restore(settings.continue_from)
         self.last_optimiser = settings.continue_from  # of the last complete iteration
@@ -97,27 +100,36 @@ class RefineJob:
     def unfinished(self, key: Callable[[], str]) -> PartialIteration | None:
         """Return what was stored of this iteration when the run was stopped in it."""
         self._partial.begin()
-        self._progress.enter_context(stop_waits(lambda: self._partial.is_worth_while))
+        self._progress.enter_context(
+            stop_waits(
+                lambda: (
+                    self._partial.is_worth_while and (self._may_wait is None or self._may_wait())
+                )
+            )
+        )
         self._progress.callback(self._partial.end)
         root = self._settings.continue_from.rpartition("_it")[0]
-        found = self._partial.read(key, root, self._log.warn)
-        if found is not None:
-            n = sum(len(result.rows) for result in found.results.values())
-            self._log.write(f" {n} particles of this iteration are done already")
-        return found
+        return self._partial.read(key, root, self._log.warn)
 
-    def batch_done(self, so_far: Callable[[], PartialIteration]) -> None:
-        """Store an iteration that takes long, and stop here if that was asked for."""
-        is_stopping = self._is_abort_asked or stop_is_asked()
-        if is_stopping or self._partial.is_due:
-            try:
-                self._partial.write(so_far())
-                self._log.write(f" The unfinished iteration is stored in {self._partial.path}")
-            except OutputError as error:
-                self._log.warn(f"the unfinished iteration is not stored: {error}")
-        if is_stopping:
+    def taken_up(self, n: int) -> None:
+        """Print how much of the iteration is there."""
+        self._log.write(f" {n} particles of this iteration are done already")
+
+    def wants_to_store(self) -> bool:
+        """Whether the iteration takes long, or the run is to stop after the batches at hand."""
+        return self._is_abort_asked or stop_is_asked() or self._partial.is_due
+
+    def store(self, so_far: Callable[[], PartialIteration]) -> None:
+        """Store the iteration, and stop here if that was asked for."""
+        try:
+            self._partial.write(so_far())
+            self._log.write(f" The unfinished iteration is stored in {self._partial.path}")
+        except OutputError as error:
+            self._log.warn(f"the unfinished iteration is not stored: {error}")
+            self._partial.begin()  # try again when the interval is over
+        if self._is_abort_asked:
             check_abort(self._settings.pipeline_control)
-            raise_if_asked()
+        raise_if_asked()
 
     def halves_joined(self, resolution: float) -> None:
         """Print the joining of the halves."""

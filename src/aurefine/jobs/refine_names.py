@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["FileNames"]
+__all__ = ["PARTIAL", "FileNames"]
+
+PARTIAL = "_partial"  # follows the stem in names of what belongs to an unfinished iteration
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,11 @@ class FileNames:
     @property
     def partial(self) -> str:
         """What an unfinished iteration has so far; only until it is complete."""
-        return f"{self.stem}_partial.npz"
+        return f"{self.stem}{PARTIAL}.npz"
+
+    def partial_sums(self, half: int, mark: str) -> str:
+        """Return the name of the sums of a half that belong to an unfinished iteration."""
+        return f"{self.stem}{PARTIAL}_half{half}_{mark}.npz"
 
     def model(self, half: int | None) -> str:
         """Return the name of the parameters of a half (1 or 2), or of the joined model (None)."""

@@ -13,7 +13,7 @@ from aurefine.errors import AurefineError, OptionError, StarError
 from aurefine.io import read_star
 from aurefine.jobs.refine_checkpoint import Checkpoint, exact_block, read_checkpoint
 from aurefine.jobs.refine_checksums import changed_files
-from aurefine.jobs.refine_names import FileNames
+from aurefine.jobs.refine_names import PARTIAL, FileNames
 from aurefine.jobs.refine_optimiser import EXACT_BLOCK, WRITTEN_LABEL
 
 __all__ = ["AUTO", "Start", "find_newest", "find_start", "remove_leftovers"]
@@ -211,7 +211,7 @@ def _without_optimiser(root: str) -> Iterator[str]:
     found = {
         int(match[1])
         for path in folder.glob("*")
-        if (match := pattern.fullmatch(path.name)) and not path.name.endswith("_partial.npz")
+        if (match := pattern.fullmatch(path.name)) and f"{match[1]}{PARTIAL}" not in path.name
     }
     for number in sorted(found - complete):
         names = FileNames(root, number)

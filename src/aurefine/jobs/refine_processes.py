@@ -19,7 +19,8 @@ from aurefine.jobs.job_control import mark_failure
 from aurefine.jobs.refine_images import particles_at_hand
 from aurefine.jobs.refine_options import RunSettings
 from aurefine.jobs.run_log import RunLog
-from aurefine.jobs.stopping import TerminatedError, stoppable
+from aurefine.jobs.stopping import TerminatedError, stop_waits, stoppable
+from aurefine.parallel.launcher import launcher_ends_soon
 from aurefine.parallel.mpi import MpiCommunicator, ProcessFailedError, Tag
 from aurefine.refine.follower import follow
 from aurefine.refine.iteration import RefinementInput
@@ -101,6 +102,10 @@ class Team:
             lines = self.leader.first_replies[place.rank]
             log.write(f" Process {place.rank} on {place.host}:{line}" for line in lines)
         return self.leader
+
+    def is_whole(self) -> bool:
+        """Whether all processes live, as far as this host knows."""
+        return not any(place.is_dead() for place in self.places)
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
@@ -184,9 +189,10 @@ def follow_job(world: MpiCommunicator) -> int:
             yield replace(data, particles=particles), lines
 
     try:
-        with stoppable(lambda number: time.sleep(_LAST_SECONDS)):
+        with stoppable(lambda number: time.sleep(_LAST_SECONDS), is_hasty=launcher_ends_soon()):
             try:
-                follow(team.ranks, prepare)
+                with stop_waits(team.is_whole):  # the leader decides
+                    follow(team.ranks, prepare)
             except (KeyboardInterrupt, TerminatedError):
                 _report_dead(team, job)
                 os._exit(EXIT_FAILURE)

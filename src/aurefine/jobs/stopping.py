@@ -1,4 +1,4 @@
-"""Stop a job cleanly on Ctrl-C, SIGTERM or SIGHUP, even while compiled code is running."""
+"""Stop a job cleanly on Ctrl-C or a signal, even while compiled code is running."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ __all__ = [
 _GRACE = 1.5  # seconds to leave by an exception
 _PATIENCE = 600.0  # seconds to reach a place where work can be saved
 _WAITING = b"\n stopping as soon as the work can be saved; a second signal stops at once\n"
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+_PATIENT = signal.SIGUSR1  # launchers of MPI pass it on and leave the processes their time
 
 
 class TerminatedError(BaseException):
@@ -36,20 +37,25 @@ class TerminatedError(BaseException):
 class _Stop:
     """Remembers the first signal; the main thread learns of it by an exception."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_hasty: bool) -> None:
         self.number = 0  # of the first signal
-        self.waits: Callable[[], bool] = _never
+        self.saves: Callable[[], bool] = _never  # whether there is work that can be saved
+        self._is_hasty = is_hasty
         self.is_waiting = False  # whether the exception has still to be raised
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         if self.number:  # already on the way out: do not interrupt the cleaning up
             return
         self.number = number
-        if self.waits():
+        if self.waits(number):
             self.is_waiting = True
             os.write(2, _WAITING)
             return
         self.leave()
+
+    def waits(self, number: int) -> bool:
+        """Whether a signal waits until the work is saved."""
+        return self.saves() and (number == _PATIENT or not self._is_hasty)
 
     def leave(self) -> None:
         """Raise the exception that belongs to the signal."""
@@ -90,17 +96,17 @@ def stop_waits(waits: Callable[[], bool]) -> Iterator[None]:
         yield
         return
     stop = _stops[-1]
-    stop.waits = waits
+    stop.saves = waits
     try:
         yield
     finally:
-        stop.waits = _never
+        stop.saves = _never
     if stop.is_waiting:
         stop.leave()
 
 
 @contextlib.contextmanager
-def stoppable(last_words: Callable[[int], None]) -> Iterator[None]:
+def stoppable(last_words: Callable[[int], None], *, is_hasty: bool = False) -> Iterator[None]:
     """Turn signals into exceptions, and leave the process if it does not follow soon.
 
     Python runs signal handlers between two of its own instructions, so that a long stretch of
@@ -112,6 +118,9 @@ def stoppable(last_words: Callable[[int], None]) -> Iterator[None]:
     last_words : callable
         Called with the number of the signal before the process is ended that way: to tell the
         user, and to remove incomplete files.
+    is_hasty : bool
+        Whether the sender of the usual signals ends the process by force at once, so that only
+        SIGUSR1 waits for work to be saved.
 
     Notes
     -----
@@ -120,7 +129,7 @@ def stoppable(last_words: Callable[[int], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    stop = _Stop()
+    stop = _Stop(is_hasty=is_hasty)
     wakes, wake = os.pipe()
     os.set_blocking(wake, False)
     left = threading.Event()
@@ -172,7 +181,7 @@ def _watch(
             if not received:
                 return
             number = received[0] if received[0] in _SIGNALS else 0
-        if not _leaves_in_time(wakes, left, _PATIENCE if stop.waits() else _GRACE):
+        if not _leaves_in_time(wakes, left, _PATIENCE if stop.waits(number) else _GRACE):
             with contextlib.suppress(Exception):  # nothing may keep the process alive
                 last_words(number)
             os._exit(128 + number)

@@ -40,6 +40,8 @@ class Tag(IntEnum):
     REPLY = 4
     HERE = 5
     FAILED = 6
+    ORDER = 7
+    PAUSED = 8
 
 
 class ProcessFailedError(AurefineError):

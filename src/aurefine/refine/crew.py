@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from aurefine.refine.accuracy import Accuracy
 from aurefine.refine.iteration import IterationSettings
-from aurefine.refine.partial import SumsSoFar
 from aurefine.refine.state import HalfModel, Poses, StageTimes
 from aurefine.refine.work import WorkList
 
-__all__ = ["Crew", "HalfFsc", "KeepsSums", "NewModels"]
+__all__ = ["Crew", "HalfFsc", "NewModels"]
 
 Float = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
@@ -50,8 +49,38 @@ class Crew(Protocol):
         """Estimate the accuracy of poses from particles of half 1."""
         ...
 
+    def restore(self, names: Mapping[int, str], mark: str) -> None:
+        """Take over sums that an earlier run has stored; `align` adds to them.
+
+        Parameters
+        ----------
+        names : mapping
+            Files by half; a half without one begins at zero.
+        mark : str
+            Of the batches that the sums are made of.
+
+        Raises
+        ------
+        UnusableSumsError
+            If a file can not be used; nothing is taken over then.
+        """
+
     def align(self, settings: IterationSettings, work: WorkList) -> None:
-        """Align all batches of a list, whose results are complete afterwards."""
+        """Align all batches of a list, whose results are complete afterwards.
+
+        Calls `work.store` soon after `work.is_due` says so, at a moment when the sums are those
+        of the batches that have results.
+        """
+
+    def store(self, mark: str) -> Mapping[int, str]:
+        """Store the sums, within `work.store` only; return the names of the files by half.
+
+        Raises
+        ------
+        OutputError
+            If that is not possible; the work goes on all the same.
+        """
+        ...
 
     def complete_sums(self) -> None:
         """Bring the sums of each half together and symmetrise them."""
@@ -77,16 +106,4 @@ class Crew(Protocol):
 
     def finish(self) -> StageTimes:
         """Forget the sums, and tell where the time went."""
-        ...
-
-
-@runtime_checkable
-class KeepsSums(Protocol):
-    """A crew in this process, whose sums can be stored in the middle of an iteration."""
-
-    def restore(self, sums: Mapping[int, SumsSoFar]) -> None:
-        """Take over sums that an earlier process has begun; `align` adds to them."""
-
-    def sums_so_far(self) -> Mapping[int, SumsSoFar]:
-        """Return the sums by half, between two batches."""
         ...

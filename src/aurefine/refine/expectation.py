@@ -7,19 +7,19 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from aurefine.errors import ImageError
+from aurefine.errors import AurefineError, ImageError
 from aurefine.parallel.exact import ExactSum
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.coarse import make_coarse_table
 from aurefine.refine.economy import around_poses
 from aurefine.refine.exact_volume import ExactVolume, volume_scales
 from aurefine.refine.half_step import HalfStep, empty_tally
-from aurefine.refine.partial import SumsSoFar
 from aurefine.refine.particles import ParticleSet
 from aurefine.refine.plan import IterationPlan, with_given_poses
 from aurefine.refine.profile import Stopwatch
 from aurefine.refine.projector import Projector
 from aurefine.refine.state import HalfModel, Poses
+from aurefine.refine.stored_sums import SumsSoFar
 from aurefine.refine.sums import HalfSums, complete_sums, empty_sums
 from aurefine.refine.tally import Tally
 from aurefine.refine.work import Batch, WorkSource
@@ -91,14 +91,35 @@ class HalfExpectation:
     def so_far(self) -> SumsSoFar:
         """Return the sums of the batches that were done."""
         volume = self._volume()
-        return SumsSoFar(volume.words, volume.carry_index, volume.carry, self.exact.digits)
+        scales = np.concatenate(volume.scales.arrays)
+        return SumsSoFar(volume.words, volume.carry_index, volume.carry, self.exact.digits, scales)
 
     def restore(self, sums: SumsSoFar) -> None:
-        """Go on from sums that were begun elsewhere."""
+        """Go on from sums that were begun elsewhere.
+
+        Raises
+        ------
+        AurefineError
+            If sums are scaled otherwise here.
+        """
         volume = self._volume()
-        volume.words[:] = sums.words
+        if not np.array_equal(sums.scales, np.concatenate(volume.scales.arrays)):
+            raise AurefineError(
+                "this process computes other scales for its sums than the one that has stored "
+                "them in the middle of this iteration, from the same numbers: it ran on another "
+                "processor or with other libraries. Remove the files *_partial* beside the "
+                "output, so that the iteration is done again."
+            )
+        volume.words = sums.words
         volume.carry_index, volume.carry = sums.carry_index, sums.carry
         self.exact.digits[:] = sums.digits
+
+    def clear(self) -> None:
+        """Set the sums to zero, after another process has taken them over."""
+        volume = self._volume()
+        volume.words[:] = 0
+        volume.carry_index = volume.carry = np.zeros(0, np.int64)
+        self.exact.digits[:] = 0
 
     def _volume(self) -> ExactVolume:
         if self.sums.exact is None:

@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from aurefine.errors import OutputError
 from aurefine.parallel.mpi import MpiCommunicator, Tag
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.half_sets import HalfSets
 from aurefine.refine.half_step import BatchResult
 from aurefine.refine.iteration import IterationSettings, RefinementInput
-from aurefine.refine.leader import columns_of
+from aurefine.refine.leader import Order, columns_of
 from aurefine.refine.ranks import Ranks
 from aurefine.refine.reduction import add_volumes
 from aurefine.refine.state import HalfModel, Poses
+from aurefine.refine.stored_sums import UnusableSumsError
 from aurefine.refine.work import Batch
 
 __all__ = ["follow"]
@@ -77,16 +79,41 @@ class _Follower:
         is_first = self._ranks.makes_maps and self._half == 1
         return self._sets.estimate_accuracy(settings, rows) if is_first else None
 
-    def align(self, settings: IterationSettings) -> None:
-        self._sets.align(settings, _RemoteWork(self._ranks.world))
+    def restore(self, names: Mapping[int, str], mark: str) -> str:
+        """Take over stored sums at the first follower of each half; return what is wrong."""
+        if self._ranks.makes_maps:
+            try:
+                self._sets.restore(names, mark)
+            except UnusableSumsError as error:
+                return str(error)
+        return ""
 
-    def complete_sums(self) -> None:
+    def align(self, settings: IterationSettings) -> None:
+        work = _RemoteWork(self._ranks.world, self._store)
+        self._sets.align(settings, work)
+        work.await_end()
+
+    def _store(self, mark: str) -> Mapping[int, str] | str:
+        """Store the sums of the half from its first follower, which goes on with all of them."""
+        self._add_up()
+        if not self._ranks.makes_maps:
+            self._sets.steps[self._half].clear()
+            return {}
+        try:
+            return self._sets.store(mark)
+        except OutputError as error:
+            return str(error)
+
+    def _add_up(self) -> None:
         """Add the sums of all followers of the half up, at the first of them."""
         step = self._sets.steps[self._half]
         followers = self._ranks.followers[self._half]
         assert step.sums.exact is not None
         add_volumes(step.sums.exact, followers)
         followers.add_up(step.exact.digits)
+
+    def complete_sums(self) -> None:
+        self._add_up()
         if self._ranks.makes_maps:
             self._sets.complete_sums()
         else:
@@ -111,8 +138,11 @@ class _Follower:
 class _RemoteWork:
     """The leader's list of batches, seen from a follower (a `WorkSource`)."""
 
-    def __init__(self, world: MpiCommunicator) -> None:
-        self._world = world
+    def __init__(
+        self, world: MpiCommunicator, store: Callable[[str], Mapping[int, str] | str]
+    ) -> None:
+        self._world, self._store = world, store
+        self._has_ended = False
 
     def take(self, half: int) -> Batch | None:
         self._world.send(None, 0, Tag.REQUEST, purpose="batches")
@@ -122,6 +152,26 @@ class _RemoteWork:
     def deliver(self, batch: Batch, result: BatchResult) -> None:
         message = batch.number, columns_of(result)
         self._world.send(message, 0, Tag.RESULT, purpose="batches")
+        order = self._world.receive(0, Tag.ORDER, patience=0)
+        if order is not None:
+            self._heed(order.value)
+
+    def await_end(self) -> None:
+        """Do nothing but store sums, if asked to, until others have done their batches."""
+        while not self._has_ended:
+            self._heed(self._world.await_value(0, Tag.ORDER))
+
+    def _heed(self, order: Order) -> None:
+        if order is Order.PAUSE:
+            self._pause()
+        else:  # the batch that was just handed in was the last one of all
+            self._has_ended = True
+
+    def _pause(self) -> None:
+        """Wait, with the sums of whole batches, until the leader lets the work go on."""
+        self._world.send(None, 0, Tag.PAUSED)
+        while (order := self._world.await_value(0, Tag.ORDER)) is not Order.RESUME:
+            self._world.send(self._store(order), 0, Tag.REPLY)
 
     def progress(self, n: int) -> None:
         """Nothing: the leader counts the particles of the results."""

@@ -28,10 +28,10 @@ from aurefine.refine.maximisation import (
     unpadded_average,
 )
 from aurefine.refine.memory import sums_wait_in_file
-from aurefine.refine.partial import SumsSoFar
 from aurefine.refine.profile import Stopwatch
 from aurefine.refine.projector import Projector, build_projector
 from aurefine.refine.state import HalfModel, Poses, StageTimes
+from aurefine.refine.stored_sums import SumsSoFar
 from aurefine.refine.sums import HalfSums, add_sums
 from aurefine.refine.work import WorkSource
 
@@ -92,13 +92,24 @@ class HalfSets:
                 self._pool,
             )
 
-    def restore(self, sums: Mapping[int, SumsSoFar]) -> None:
-        """Take over sums that an earlier process has begun."""
-        self._restored = dict(sums)
+    def restore(self, names: Mapping[int, str], mark: str) -> None:
+        """Take over what is stored of the sums of the halves that are here."""
+        files = self._data.sums_files
+        assert files is not None
+        self._restored = {}
+        found = {}
+        for half in self.halves:
+            if half in names:
+                sums = files.read(names[half], mark)
+                found[half] = replace(sums, words=self._kept(sums.words))
+        self._restored = found
 
-    def sums_so_far(self) -> Mapping[int, SumsSoFar]:
-        """Return the sums of the halves that were begun, between two batches."""
-        return {half: step.so_far() for half, step in self.steps.items()}
+    def store(self, mark: str) -> Mapping[int, str]:
+        """Store the sums of the halves that were begun, between two batches."""
+        files, iteration = self._data.sums_files, self._settings.controller.iteration
+        assert files is not None
+        sums = self._restored | {half: step.so_far() for half, step in self.steps.items()}
+        return {half: files.write(iteration, half, mark, own) for half, own in sums.items()}
 
     def align(self, settings: IterationSettings, work: WorkSource) -> None:
         """Align batches of the halves that are here until there are no more."""

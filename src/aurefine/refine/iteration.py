@@ -17,6 +17,7 @@ from aurefine.refine.particles import ParticleSet
 from aurefine.refine.plan import IterationPlan, make_plan
 from aurefine.refine.projector import padded_size
 from aurefine.refine.state import ControllerState, RefinementState, SamplingState
+from aurefine.refine.stored_sums import SumsFiles
 
 __all__ = ["IterationSettings", "RefinementInput", "iteration_plan", "settings_of"]
 
@@ -29,7 +30,7 @@ class RefinementInput:
     """What stays the same from iteration to iteration.
 
     `keep_in_file` moves an array to a file and returns it from there; without it the sums of both
-    halves stay in memory.
+    halves stay in memory. `sums_files` takes the sums of iterations that are not finished.
     """
 
     particles: ParticleSet
@@ -37,6 +38,7 @@ class RefinementInput:
     solvent_mask: Float32 | None = None  # (n, n, n)
     solvent_mask2: Float32 | None = None
     keep_in_file: Callable[[npt.NDArray[Any]], npt.NDArray[Any]] | None = None
+    sums_files: SumsFiles | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from enum import Enum
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from aurefine.errors import OutputError
 from aurefine.parallel.mpi import Message, Tag
 from aurefine.refine.accuracy import Accuracy
 from aurefine.refine.crew import HalfFsc, NewModels
@@ -17,15 +19,24 @@ from aurefine.refine.half_step import BatchResult
 from aurefine.refine.iteration import IterationSettings, RefinementInput
 from aurefine.refine.ranks import Ranks, half_of
 from aurefine.refine.state import HalfModel, Poses, StageTimes
+from aurefine.refine.stored_sums import UnusableSumsError
 from aurefine.refine.work import Batch, WorkList
 
-__all__ = ["Leader", "columns_of", "result_from"]
+__all__ = ["Leader", "Order", "columns_of", "result_from"]
 
 Float = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 _SECONDS_BETWEEN_LOOKS = 0.5  # for the user's wish to stop
+
+
+class Order(Enum):
+    """What a follower does beside its batches; in a pause, a mark is the order to store sums."""
+
+    PAUSE = 1  # after the batch at hand
+    RESUME = 2
+    END = 3  # all batches of all followers are done
 
 
 class Leader:
@@ -46,6 +57,7 @@ class Leader:
             What else the followers are told.
         """
         self._ranks, self._world = ranks, ranks.world
+        self._n_followers = ranks.world.size - 1
         self.is_idle = True  # whether all followers wait for the next step
         masks = data.solvent_mask, data.solvent_mask2
         self._announce(
@@ -70,26 +82,59 @@ class Leader:
         found: Accuracy = self._replies()[1]
         return found
 
+    def restore(self, names: Mapping[int, str], mark: str) -> None:
+        """Let the first followers take over stored sums, both or none."""
+        self._announce("restore", (names, mark))
+        problems = [problem for problem in self._replies().values() if problem]
+        if problems:
+            self._announce("restore", ({}, mark))
+            self._replies()
+            raise UnusableSumsError(problems[0])
+
     def align(self, settings: IterationSettings, work: WorkList) -> None:
-        """Give a batch to whoever asks, until all are done."""
+        """Give a batch to whoever asks, until all are done; pause where sums are to be stored."""
         self._announce("align", (settings,))
         given: dict[tuple[int, int], Batch] = {}
-        n_working = self._world.size - 1
-        while n_working:
+        n_idle = n_paused = 0
+        is_pausing = False
+        while is_pausing or n_idle < self._n_followers or not work.is_complete:
             message = self._world.receive(patience=_SECONDS_BETWEEN_LOOKS)
             if message is None:
                 work.progress(0)
             elif message.tag is Tag.REQUEST:
                 batch = work.take(half_of(message.source))
-                if batch is not None:
+                if batch is None:
+                    n_idle += 1
+                else:
                     given[batch.half, batch.number] = batch
                 self._world.send(batch, message.source, purpose="batches")
             elif message.tag is Tag.RESULT:
                 self._accept(message, given, work)
+            elif message.tag is Tag.PAUSED:
+                n_paused += 1
+            if not is_pausing and not work.is_complete and work.is_due():
+                is_pausing = True
+                self._order(Order.PAUSE)
+            if n_paused == self._n_followers:
+                work.store()
+                self._order(Order.RESUME)
+                is_pausing, n_paused = False, 0
+        self._order(Order.END)
+        self._replies()
+
+    def store(self, mark: str) -> Mapping[int, str]:
+        """Let the first followers store the sums of their halves; all of them pause."""
+        self._order(mark)
+        names: dict[int, str] = {}
+        problems = []
+        for reply in self._collect().values():
+            if isinstance(reply, str):
+                problems.append(reply)
             else:
-                n_working -= 1
-        assert work.is_complete
-        self.is_idle = True
+                names.update(reply)
+        if problems:
+            raise OutputError(problems[0])
+        return names
 
     def complete_sums(self) -> None:
         """Let the followers bring their sums together."""
@@ -136,7 +181,7 @@ class Leader:
     ) -> None:
         number, columns = message.value
         batch = given.pop((half_of(message.source), number))
-        work.deliver(batch, result_from(columns))
+        work.keep(batch, result_from(columns))
         work.progress(len(batch.rows))
 
     def _announce(
@@ -147,14 +192,22 @@ class Leader:
             self._world.send((step, purpose), rank)
         self._world.broadcast(arguments, purpose=purpose)
 
+    def _order(self, order: Order | str) -> None:
+        for rank in range(1, self._world.size):
+            self._world.send(order, rank, Tag.ORDER)
+
     def _replies(self) -> dict[int, Any]:
-        """Return what each follower has to say to a step, by rank."""
+        """Return what each follower has to say to a step, by rank; they are idle then."""
+        replies = self._collect()
+        self.is_idle = True
+        return replies
+
+    def _collect(self) -> dict[int, Any]:
         replies: dict[int, Any] = {}
-        while len(replies) < self._world.size - 1:
+        while len(replies) < self._n_followers:
             message = self._world.receive(tag=Tag.REPLY)
             assert message is not None
             replies[message.source] = message.value
-        self.is_idle = True
         return replies
 
 

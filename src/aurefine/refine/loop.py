@@ -11,7 +11,7 @@ from aurefine.geometry.directions import asymmetric_unit
 from aurefine.geometry.sampling import angular_step, next_perturbation
 from aurefine.geometry.symmetry import point_group
 from aurefine.refine import economy, schedule
-from aurefine.refine.crew import Crew, KeepsSums
+from aurefine.refine.crew import Crew
 from aurefine.refine.half_sets import reset_direction_prior
 from aurefine.refine.iteration import (
     IterationSettings,
@@ -21,10 +21,11 @@ from aurefine.refine.iteration import (
 )
 from aurefine.refine.observer import RunObserver
 from aurefine.refine.options import RefineOptions
-from aurefine.refine.partial import PartialIteration, iteration_key
+from aurefine.refine.partial import PartialIteration, iteration_key, sums_mark
 from aurefine.refine.particles import ParticleSet
 from aurefine.refine.plan import IterationPlan
 from aurefine.refine.state import ControllerState, RefinementState, SamplingState
+from aurefine.refine.stored_sums import UnusableSumsError
 from aurefine.refine.update import maximise
 from aurefine.refine.work import WorkList, cut_batches
 
@@ -171,21 +172,26 @@ def _take_up(
     crew: Crew,
     observer: RunObserver,
 ) -> None:
-    """Go on where an earlier process was stopped, and let the observer see every batch."""
-    if not isinstance(crew, KeepsSums):
-        return
-    keeper: KeepsSums = crew
+    """Go on where an earlier run was stopped, and let the observer store what there is."""
 
     def key() -> str:
         return iteration_key(settings, state, work, options)
 
+    def so_far() -> PartialIteration:
+        own, results = key(), dict(work.results)
+        return PartialIteration(own, results, crew.store(sums_mark(own, results)))
+
     earlier = observer.unfinished(key)
     if earlier is not None:
-        keeper.restore(earlier.sums)
-        work.restore(earlier.results)
-    work.after_batch = lambda: observer.batch_done(
-        lambda: PartialIteration(key(), dict(work.results), keeper.sums_so_far())
-    )
+        try:
+            crew.restore(earlier.sums, earlier.mark)
+        except UnusableSumsError as error:
+            observer.warn(str(error))
+        else:
+            work.restore(earlier.results)
+            observer.taken_up(sum(len(result.rows) for result in earlier.results.values()))
+    work.is_due = observer.wants_to_store
+    work.store = lambda: observer.store(so_far)
 
 
 def _processing_order(

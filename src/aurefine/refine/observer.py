@@ -37,14 +37,18 @@ class RunObserver(Protocol):
         """This many more particles have been aligned."""
 
     def unfinished(self, key: Callable[[], str]) -> PartialIteration | None:
-        """Return what an earlier process has of the iteration with that key.
-
-        Only asked if this process holds the sums; `batch_done` follows after each batch then.
-        """
+        """Return what an earlier run has stored of the iteration with that key."""
         ...
 
-    def batch_done(self, so_far: Callable[[], PartialIteration]) -> None:
-        """A batch is complete; what there is now may be stored."""
+    def taken_up(self, n: int) -> None:
+        """The results of this many particles of an earlier run are used."""
+
+    def wants_to_store(self) -> bool:
+        """Return whether the iteration should be stored as soon as that can be done."""
+        ...
+
+    def store(self, so_far: Callable[[], PartialIteration]) -> None:
+        """The iteration can be stored now; `so_far` stores the sums."""
 
     def halves_joined(self, resolution: float) -> None:
         """The sums of the halves were averaged up to this resolution [Å]."""
@@ -96,7 +100,14 @@ class SilentObserver:
         """Know of nothing."""
         return None
 
-    def batch_done(self, so_far: Callable[[], PartialIteration]) -> None:
+    def taken_up(self, n: int) -> None:
+        """Ignore."""
+
+    def wants_to_store(self) -> bool:
+        """Never."""
+        return False
+
+    def store(self, so_far: Callable[[], PartialIteration]) -> None:
         """Ignore."""
 
     def halves_joined(self, resolution: float) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from aurefine.refine.half_step import BatchResult
 from aurefine.refine.iteration import IterationSettings
@@ -15,19 +14,7 @@ from aurefine.refine.options import RefineOptions
 from aurefine.refine.state import RefinementState
 from aurefine.refine.work import WorkList
 
-__all__ = ["PartialIteration", "SumsSoFar", "iteration_key"]
-
-IntArray = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class SumsSoFar:
-    """Exact sums of one half; see `ExactVolume` and `ExactSum`."""
-
-    words: npt.NDArray[np.int32]
-    carry_index: IntArray
-    carry: IntArray
-    digits: IntArray
+__all__ = ["PartialIteration", "iteration_key", "sums_mark"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +27,17 @@ class PartialIteration:
 
     key: str  # of the iteration that they belong to
     results: Mapping[tuple[int, int], BatchResult]  # by half and number of the batch
-    sums: Mapping[int, SumsSoFar]  # by half, as far as they were begun
+    sums: Mapping[int, str]  # names of files by half, as far as they were begun
+
+    @property
+    def mark(self) -> str:
+        """What the files of the sums must bear."""
+        return sums_mark(self.key, self.results)
+
+
+def sums_mark(key: str, results: Mapping[tuple[int, int], BatchResult]) -> str:
+    """Return a short digest of an iteration and of the batches that sums are made of."""
+    return hashlib.sha256(f"{key} {sorted(results)}".encode()).hexdigest()[:12]
 
 
 def iteration_key(

@@ -64,7 +64,8 @@ class WorkList:
         self.batches = batches
         self.progress = progress
         self.results: dict[tuple[int, int], BatchResult] = {}  # by half and number
-        self.after_batch: Callable[[], None] = _nothing
+        self.is_due: Callable[[], bool] = _never  # whether what there is should be stored
+        self.store: Callable[[], None] = _nothing
         self._next = {half: iter(own) for half, own in batches.items()}
 
     def take(self, half: int) -> Batch | None:
@@ -75,9 +76,14 @@ class WorkList:
         return None
 
     def deliver(self, batch: Batch, result: BatchResult) -> None:
-        """Keep the poses of a batch, whose sums are complete."""
+        """Keep the poses of a batch, whose sums are complete, and store all if that is due."""
+        self.keep(batch, result)
+        if self.is_due():
+            self.store()
+
+    def keep(self, batch: Batch, result: BatchResult) -> None:
+        """Keep the poses of a batch."""
         self.results[batch.half, batch.number] = result
-        self.after_batch()
 
     def restore(self, results: Mapping[tuple[int, int], BatchResult]) -> None:
         """Take over the results of batches that need not be done again."""
@@ -100,8 +106,12 @@ class WorkList:
         return replace(poses, **changes)
 
 
+def _never() -> bool:
+    return False
+
+
 def _nothing() -> None:
-    """Do nothing after a batch."""
+    """Store nothing."""
 
 
 def cut_batches(

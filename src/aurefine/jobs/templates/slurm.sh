@@ -6,21 +6,26 @@
 #SBATCH --output=XXXoutfileXXX
 #SBATCH --error=XXXerrfileXXX
 #SBATCH --open-mode=append
-#SBATCH --signal=B:TERM@60
+#SBATCH --signal=B:USR1@120
 
-# SLURM sends SIGTERM to this script a minute before the time is up, or when the job is preempted;
-# the program takes it as the wish to stop, and is continued with: aurefine refine --continue auto
+# SLURM sends SIGUSR1 to this script two minutes before the time is up, and SIGUSR1 or SIGTERM when
+# the job is preempted. The program takes SIGUSR1 as the wish to store what it has and to stop;
+# mpirun passes it on and waits, whereas it ends all processes a moment after SIGTERM.
+# The job is continued with: aurefine refine --continue auto
 launch() {
     if [ XXXmpinodesXXX -gt 1 ]; then
         mpirun -n XXXmpinodesXXX --bind-to none "$@" &
     else
         "$@" &
     fi
-    trap "kill -TERM $!" TERM
+    trap "kill -USR1 $!" USR1 TERM
     wait $!
     local code=$?
-    trap - TERM
-    wait  # the first wait ends when the signal comes, this one when the program has stopped
+    while kill -0 $! 2> /dev/null; do  # a signal ends the wait, but not yet the program
+        wait $!
+        code=$?
+    done
+    trap - USR1 TERM
     return $code
 }
 
