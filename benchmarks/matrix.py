@@ -251,7 +251,7 @@ def table(records: Records, notes: dict[str, str]) -> list[str]:
     head = ["set", "symmetry", "data", "oracle 0.5, 0.143 [Å]"]
     head += [*(title for title, _, _ in COLUMNS), "shells gained"]
     rows = [head, ["---"] * len(head)]
-    behind = []
+    compared, behind = [], []
     for case in CASES:
         record = records.get(case.name, {})
         if not record:
@@ -263,6 +263,7 @@ def table(records: Records, notes: dict[str, str]) -> list[str]:
             row.append(" / ".join(format(f[key], form) if f else "–" for f in found))
         theirs, ours = found
         if ours and theirs:
+            compared.append(case.name)
             gained = shells_gained(ours, theirs)
             row.append(", ".join(f"{shells:+.1f}" for shells in gained))
             if min(gained) < -TOLERATED_SHELLS:
@@ -297,9 +298,9 @@ def table(records: Records, notes: dict[str, str]) -> list[str]:
         "",
         *("| " + " | ".join(cells) + " |" for cells in rows),
         "",
-        f"Behind RELION by more than {TOLERATED_SHELLS:g} shell in one of the three resolutions: "
-        + (", ".join(behind) or "none")
-        + ".",
+        f"Sets that both programs have refined so far: {', '.join(compared) or 'none'}.",
+        f"Of these, aurefine is behind by more than {TOLERATED_SHELLS:g} shell in one of the three "
+        f"resolutions in: {', '.join(behind) or 'none'}.",
         *(["", *noted] if noted else []),
     ]
 

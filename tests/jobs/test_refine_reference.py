@@ -98,6 +98,15 @@ def test_a_reference_with_an_odd_box_can_be_rescaled(tmp_path):
     assert "rescaled" in messages[0]
 
 
+def test_a_trusted_reference_of_the_same_box_is_taken_as_it_is(tmp_path):
+    write_map(tmp_path / "ref.mrc", blobs("C1"), 1.01 * PIXEL)
+    messages = []
+    trusting = settings(tmp_path / "ref.mrc", trust_reference_size=True)
+    maps = load_references(trusting, 48, PIXEL, messages.append)
+    np.testing.assert_array_equal(maps[0], blobs("C1"))
+    assert "as it is" in messages[0]
+
+
 def test_a_mask_is_clipped_with_a_message(tmp_path):
     write_map(tmp_path / "mask.mrc", 2 * blobs("C1") - 0.1, PIXEL)
     messages = []

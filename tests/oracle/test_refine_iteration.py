@@ -194,7 +194,8 @@ def recompute(
     """Make the iteration after `last` from RELION's files."""
     run = folder / "run"
     stem = "run" if final else f"run_it{last + 1:03d}"
-    before, options, _, _ = read_checkpoint(str(run / f"run_it{last:03d}_optimiser.star"))
+    checkpoint = read_checkpoint(str(run / f"run_it{last:03d}_optimiser.star"))
+    before, options = checkpoint.state, checkpoint.options
     noise = [Model(run / f"run_it{last:03d}_half{h}_model.star").noise for h in (1, 2)]
     models = tuple(replace(m, sigma2_noise=n) for m, n in zip(before.models, noise, strict=True))
     options = replace(

@@ -346,6 +346,15 @@ def test_ctf_correction_needs_ctf_columns(failure):
     assert "rlnDefocusU" in failure()
 
 
+@pytest.mark.parametrize(
+    "options", [["--skip_align"], ["--skip_rotate"], ["--sigma_ang", "5"], ["--relax_sym", "D2"]]
+)
+def test_given_orientations_must_be_there(failure, options):
+    message = failure(*options)
+    assert "rlnAngleRot" in message
+    assert options[0] in message
+
+
 # --- warnings
 
 

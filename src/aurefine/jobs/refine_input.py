@@ -112,6 +112,7 @@ def inputs_from_table(
     groups = optics_groups_from_table(table.optics, path)
     _check_boxes(groups, images.box_sizes, frame, path)
     _check_optics(groups, frame, path, options, warn)
+    _check_given_poses(frame, path, options)
 
     order = np.arange(len(frame))
     if "rlnMicrographName" in frame:
@@ -218,6 +219,24 @@ def _check_number(frame: pd.DataFrame, path: str) -> None:
             f"{path}: data_particles: rlnRandomSubset is {subset[0]} in every row, so that half "
             f"{3 - subset[0]} is empty. Use particles of both half sets, or remove the column."
         )
+
+
+def _check_given_poses(frame: pd.DataFrame, path: str, options: RefineOptions) -> None:
+    """Refuse to start from orientations that the file does not have."""
+    needs = {
+        "--skip_align": options.skip_align,
+        "--skip_rotate": options.skip_rotate,
+        "--relax_sym": bool(options.relax_symmetry),
+        "--sigma_ang": options.sigma_angle > 0 and _angle_priors(frame) is None,
+    }
+    missing = [name for name in ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi") if name not in frame]
+    for flag, is_needed in needs.items():
+        if is_needed and missing:
+            raise StarError(
+                f"{path}: data_particles: column {missing[0]} is missing, but {flag} starts from "
+                "given orientations. Give a file with poses, such as run_data.star of a "
+                "refinement, or leave the option out."
+            )
 
 
 def _offset_priors(frame: pd.DataFrame) -> Float | None:

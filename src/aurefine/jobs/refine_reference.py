@@ -87,6 +87,9 @@ def _load_map(
             f"{box} px and {pixel_size:g} Å/px. {_remedy(path, n, own_pixel, box, pixel_size)}"
         )
     size = 2 * (int(np.floor(n * own_pixel / pixel_size + 0.5)) // 2)
+    if size == box == n:
+        warn(f"{path}: taken as it is: {own_pixel:g} Å/px stand for {pixel_size:g} Å/px")
+        return values
     warn(
         f"{path}: rescaled from {n} px at {own_pixel:g} Å/px to {box} px at "
         f"{n * own_pixel / size:g} Å/px (particles: {pixel_size:g} Å/px)"
