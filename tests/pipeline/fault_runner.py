@@ -30,7 +30,8 @@ def moment(path):
         return
     if WHAT == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
-    raise OSError(CODES[WHAT], os.strerror(CODES[WHAT]), str(path))
+    name = [] if path is None else [str(path)]
+    raise OSError(CODES[WHAT], os.strerror(CODES[WHAT]), *name)
 
 
 class HalfWritten:
@@ -82,7 +83,7 @@ def replace(source, target, **more):
 
 
 def fsync(descriptor):
-    moment("file")
+    moment(None)  # as the real one: it does not know the name
     real_fsync(descriptor)
 
 

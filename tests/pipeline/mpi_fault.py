@@ -71,6 +71,8 @@ def arm(moment, wanted):
         before(half_step.HalfStep, "run", 2)
     elif moment == "reduction":
         before(MpiCommunicator, "add_up", 1)
+    elif moment == "store":  # the second time, when there is a complete set of files
+        before(os, "replace", 2, lambda path, *_: f"_it{wanted:03d}_partial" in str(path))
     elif moment == "reconstruction":
         before(half_sets, "updated_model", 1)
     else:  # of the leader, which does not count

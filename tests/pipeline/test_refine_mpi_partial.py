@@ -13,6 +13,7 @@ from aurefine.cli.main import run_command
 DRIVER = str(Path(__file__).with_name("mpi_fault.py"))
 # five batches in each half; stored whenever all processes are between two batches
 OPTIONS = ["--memory_budget", "0.001", "--partial_minutes", "1e-9"]
+SMALLEST = 6  # particles of a batch; the largest has 8
 RESULTS = ("half1_class001.mrc", "half2_class001.mrc", "half1_model.star", "half2_model.star",
            "data.star")  # fmt: skip
 
@@ -41,17 +42,17 @@ def results(folder):
 
 @pytest.fixture
 def run(project, standard_options, mpirun, tmp_path):
-    """Function (n, moment) -> exit code and what was printed; the run is continued if there."""
+    """Function (n, moment, rank) -> exit code and output; the run is continued if there is one."""
     inputs = ["--i", "particles.star", "--ref", "reference.mrc", *standard_options]
 
-    def run(n, moment=None, *options):
+    def run(n, moment=None, rank=0):
         folder = tmp_path / "job"
         folder.mkdir(exist_ok=True)
         start = [*mpirun(n), sys.executable] if n > 1 else [sys.executable]
         what = ["-m", "aurefine", "refine"]
         if moment is not None:
-            what = [DRIVER, "0", moment, "2"]
-        line = [*start, *what, *inputs, "--continue", "auto", *words(folder), *options]
+            what = [DRIVER, str(rank), moment, "2"]
+        line = [*start, *what, *inputs, "--continue", "auto", *words(folder)]
         done = subprocess.run(line, cwd=project, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout + done.stderr
 
@@ -86,7 +87,7 @@ def test_one_process_goes_on_where_three_were_stopped(run, expected, tmp_path):
     assert_stored(folder)
     code, text = run(1)
     assert code == 0, text
-    assert n_taken_up(text) >= 4 * 7  # batches of 8, the last of a half may be smaller
+    assert n_taken_up(text) >= 4 * SMALLEST
     assert results(folder) == expected
     assert not names(folder)
 
@@ -107,6 +108,21 @@ def test_other_numbers_of_processes_go_on_from_each_other(run, expected, tmp_pat
     assert stored == sorted(set(stored))  # each has added to what the one before left
     assert results(folder) == expected
     assert not names(folder)
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("rank", [0, 2])
+def test_a_process_killed_while_it_stores_leaves_what_was_stored_before(
+    run, expected, tmp_path, rank
+):
+    code, _ = run(3, "store", rank)
+    assert code != 0
+    code, text = run(5)
+    assert code == 0, text
+    assert n_taken_up(text) >= 2 * SMALLEST
+    assert "not used" not in text
+    assert results(tmp_path / "job") == expected
+    assert not names(tmp_path / "job")
 
 
 @pytest.mark.mpi
