@@ -110,3 +110,11 @@ def test_failure_leaves_a_marker(project):
     with pytest.raises(OptionError):
         run(["--pipeline_control", f"{project}/"])
     assert (project / "RELION_JOB_EXIT_FAILURE").exists()
+
+
+@pytest.mark.parametrize(
+    ("by_px", "text"), [(-30, "nothing is left after shrinking"), (60, "the mask fills the box")]
+)
+def test_extending_to_nothing_or_all_is_said(by_px, text, capsys):
+    _mask(f"--i ball.mrc --ini_threshold 0.5 --extend_inimask {by_px}")
+    assert text in capsys.readouterr().err

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from aurefine.cli.postprocess import run
-from aurefine.errors import ImageError, OptionError, StarError
+from aurefine.errors import ImageError, OptionError, OutputError, StarError
 from aurefine.fourier import lowpass_filter
 from aurefine.imaging import soft_sphere
 from aurefine.io.mrc import read_map, read_mrc_header, write_map
@@ -196,3 +196,25 @@ def test_an_mtf_is_read_with_its_pixel_size():
 def test_help_and_version_are_shown(capsys):
     assert run([]) == run(["--version"]) == 0
     assert "--autob_lowres" in capsys.readouterr().out
+
+
+def test_a_half_map_without_content_is_named():
+    write_map("run_half2_class001_unfil.mrc", np.zeros((N, N, N), dtype=np.float32), 2.0)
+    with pytest.raises(ImageError, match=r"half2_class001_unfil.mrc: all voxels are 0"):
+        _run("--auto_bfac")
+
+
+def test_the_same_map_twice_is_said(capsys):
+    assert _run("--i2 run_half1_class001_unfil.mrc --adhoc_bfac -50") == 0
+    assert "are the same map" in capsys.readouterr().err
+
+
+def test_limits_of_the_fit_the_wrong_way_round_are_named():
+    with pytest.raises(OptionError, match=r"--autob_lowres: found 5 Å, expected more than the 9 Å"):
+        _run("--auto_bfac --autob_lowres 5 --autob_highres 9")
+
+
+def test_a_folder_that_can_not_be_made_is_named(project):
+    (project / "job").write_text("a file")
+    with pytest.raises(OutputError, match="job: can not make the folder"):
+        _run("--adhoc_bfac -50")

@@ -27,6 +27,7 @@ from aurefine.maps.mask import (
 __all__ = ["MASK_OPTIONS", "run_mask_create"]
 
 Pixels = npt.NDArray[np.float32]
+Binary = npt.NDArray[np.bool_]
 
 
 def run_mask_create(given: Mapping[str, Any]) -> int:
@@ -88,10 +89,19 @@ def _from_map(values: Mapping[str, Any]) -> tuple[Pixels, float]:
     extend, edge = values["extend"], values["soft_edge"]
     if extend != 0:
         _say(f"== {'Extending' if extend > 0 else 'Shrinking'} initial binary mask ...")
-        inside = grow(inside, extend, workers=values["n_threads"])
+        inside = _extended(inside, extend, values["n_threads"])
     if edge > 0:
         _say("== Making a soft edge on the extended mask ...")
     return soften(inside, edge, workers=values["n_threads"]), pixel_size
+
+
+def _extended(inside: Binary, by_px: float, n_threads: int) -> Binary:
+    extended = grow(inside, by_px, workers=n_threads)
+    if by_px < 0 and inside.any() and not extended.any():
+        _warn(f"nothing is left after shrinking by {-by_px:g} px (--extend_inimask).")
+    elif by_px > 0 and extended.all() and not inside.all():
+        _warn(f"the mask fills the box after extending by {by_px:g} px (--extend_inimask).")
+    return extended
 
 
 def _read(name: str) -> tuple[Pixels, float | None]:

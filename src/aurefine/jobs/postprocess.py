@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aurefine.errors import ImageError, OptionError, StarError
+from aurefine.errors import ImageError, OptionError, OutputError, StarError
 from aurefine.io.mrc import check_finite, read_map, write_map
 from aurefine.io.star import read_star
 from aurefine.jobs.job_control import run_controlled
@@ -93,6 +93,12 @@ def _run(values: Mapping[str, Any], command: str) -> None:
 
     if values["auto_bfactor"] and values["bfactor"] != 0:
         raise OptionError("options --auto_bfac and --adhoc_bfac exclude each other; give one.")
+    lowest, highest = values["fit_low"], values["fit_high"]
+    if values["auto_bfactor"] and 0 < lowest <= highest:
+        raise OptionError(
+            f"option --autob_lowres: found {lowest:g} Å, expected more than the {highest:g} Å of "
+            "--autob_highres."
+        )
     data = _read_input(values, say)
     mtf = _read_mtf(values, data.pixel_size) if values["mtf"] else None
     box_length = data.box * data.pixel_size
@@ -142,7 +148,7 @@ def _run(values: Mapping[str, Any], command: str) -> None:
         **fractions,
     )
     say("== Writing output files ...")
-    Path(root).parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(Path(root).parent)
     _write_maps(root, result.map, data, say, "  + Processed map:", "  + Processed masked map:")
     write_tables_and_figures(outcome)
     say(_item("  + Metadata file:", f"{root}.star"))
@@ -153,6 +159,13 @@ def _run(values: Mapping[str, Any], command: str) -> None:
         for number, half in ((1, data.half1), (2, data.half2)):
             result = sharpen(half, data.pixel_size, plan, workers=values["n_threads"])
             _write_maps(f"{root}_half{number}", result.map, data, say, f"  + half{number}:")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: can not make the folder: {error.strerror}.") from error
 
 
 def _item(label: str, text: str) -> str:
@@ -190,6 +203,16 @@ def _read_input(values: Mapping[str, Any], say: Say) -> _Input:
         raise ImageError(
             f"{second}: a box of {len(half2)} px, but {first} has {len(half1)} px. Both must be "
             "half maps of one refinement."
+        )
+    for name, half in ((first, half1), (second, half2)):
+        if half.min() == half.max():
+            raise ImageError(
+                f"{name}: all voxels are {half.flat[0]:g}; expected a half map of a refinement."
+            )
+    if np.array_equal(half1, half2):
+        sys.stderr.write(
+            f" WARNING: {first} and {second} are the same map: the FSC is 1 and says nothing about "
+            "the resolution.\n"
         )
     pixel_size = values["pixel_size"] if values["pixel_size"] > 0 else header_pixel_size
     if pixel_size is None:
@@ -242,7 +265,9 @@ def _read_mtf(values: Mapping[str, Any], pixel_size: float) -> Mtf:
     missing = [label for label in labels if label not in table]
     if missing or len(table) < 2:
         found = f"column {missing[0]} is missing" if missing else f"{len(table)} row(s)"
-        raise StarError(f"{name}: {found}; expected the MTF of a detector with {labels}.")
+        raise StarError(
+            f"{name}: {found}; expected the MTF of a detector in {' and '.join(labels)}."
+        )
     inverse_pixel = table[labels[0]].to_numpy(np.float64)
     if (np.diff(inverse_pixel) <= 0).any():
         raise StarError(f"{name}: {labels[0]} must increase from row to row.")

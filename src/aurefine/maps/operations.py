@@ -126,7 +126,8 @@ def rescale(
     if values.ndim == 3 and not as_images:
         n = values.shape[0]
         if values.shape != (n, n, n):
-            raise ValueError(f"only cubic maps can be rescaled, not {values.shape}")
+            shape = " x ".join(str(size) for size in values.shape[::-1])
+            raise ValueError(f"{shape} px, but only cubic maps can be rescaled")
         new_size, new_pixel_size = rescaled_size(n, pixel_size, requested)
         return fourier_resize_map(values, new_size, workers), new_pixel_size
     ny, nx = values.shape[-2:]
