@@ -79,7 +79,7 @@ def run_command(argv: Sequence[str]) -> int:
     -------
     exit_code : int
         0 success, 1 failure, 2 abort asked for by the user through the job directory, 130 Ctrl-C,
-        143 SIGTERM, 129 SIGHUP.
+        143 SIGTERM, 129 SIGHUP, 138 SIGUSR1.
         Failures leave one message on the standard error; with ``--debug``, or AUREFINE_DEBUG=1
         in the environment, also the place in the program.
     """
