@@ -1,6 +1,9 @@
 """Peak memory of refinements against the estimate that is printed at their start.
 
-Usage: python benchmarks/memory_estimate.py FOLDER [--boxes 64 128 256] [--first 512] [--sym C1]
+Usage: python benchmarks/memory_estimate.py FOLDER [--boxes 64 128 256 512] [--sym C1 D2]
+
+For each box: the first iteration, one whose image size is set to a share of the box (0.6, as it
+often is before the last one), and the joined last iteration, each in a process of its own.
 """
 
 from __future__ import annotations
@@ -9,14 +12,18 @@ import argparse
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+from aurefine.cli.main import run_command
 from aurefine.io import read_star
 from aurefine.jobs.refine_estimate import run_size
 from aurefine.jobs.refine_input import load_inputs
 from aurefine.jobs.refine_options import to_refine_options, to_run_settings
+from aurefine.refine import schedule
 from aurefine.refine.memory import memory_need
-from measuring import OURS, surroundings
+from aurefine.refine.state import ControllerState
+from measuring import surroundings
 
 _EXTENT = 226.56  # Å
 _OPTIONS = (
@@ -37,10 +44,23 @@ def simulate(folder: Path, box: int, n_particles: int) -> None:
     subprocess.run([sys.executable, "-m", "aurefine", *words.split()], check=True)
 
 
-def peak_of(folder: Path, words: str) -> float:
-    """Run a refinement and return its peak resident memory [MiB]."""
+def refine_with_size(size: int, argv: list[str]) -> int:
+    """Run a refinement whose image size [px] is fixed until the last iteration; 0 leaves it."""
+    usual = schedule.update_image_size
+
+    def fixed(controller: ControllerState, *arguments: float) -> ControllerState:
+        found = usual(controller, *arguments)  # type: ignore[arg-type]
+        return found if found.has_converged or not size else replace(found, current_size=size)
+
+    schedule.update_image_size = fixed  # type: ignore[assignment]
+    return run_command(["refine", *argv])
+
+
+def peak_of(folder: Path, words: str, size: int = 0) -> float:
+    """Run a refinement in a process of its own and return its peak resident memory [MiB]."""
+    command = [sys.executable, __file__, "--size", str(size), "--refine", *words.split()]
     with open(os.devnull, "w") as nothing:
-        process = subprocess.Popen([*OURS, *words.split()], cwd=folder, stdout=nothing)
+        process = subprocess.Popen(command, cwd=folder, stdout=nothing)
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -61,26 +81,26 @@ def estimate_of(folder: Path, r_max: int, symmetry: str, threads: int, *, is_las
 
 
 def measure(
-    folder: Path, box: int, n_particles: int, symmetry: str, threads: int, *, whole: bool
+    folder: Path, box: int, n_particles: int, symmetry: str, threads: int, share: float
 ) -> list[str]:
     """Return rows of the table for one box."""
     simulate(folder, box, n_particles)
     root = f"{symmetry}/run"
-    common = f"--sym {symmetry} --j {threads} --o {root}"
-    before = peak_of(folder, f"{_OPTIONS} {common} --auto_iter_max 1")
+    common = f"--sym {symmetry} --j {threads} --o {root} --no_progress"
+    onwards = f"--continue {root}_it001_optimiser.star {common}"
+    peaks = {"first": peak_of(folder, f"{_OPTIONS} {common} --auto_iter_max 1")}
     general = read_star(folder / f"{root}_it001_half1_model.star").values("model_general")
-    r_max = int(general["rlnCurrentImageSize"]) // 2
+    sizes = {"first": int(general["rlnCurrentImageSize"]), "last": box}
+    sizes["before"] = 2 * round(share * box / 2)
+    peaks["before"] = peak_of(folder, f"{onwards} --auto_iter_max 2", sizes["before"])
+    peaks["last"] = peak_of(folder, f"{onwards} --force_converge --auto_iter_max 9")
     rows = []
-    wanted = [("first", before, r_max)]
-    if whole:
-        words = f"--continue {root}_it001_optimiser.star --force_converge --auto_iter_max 9"
-        wanted.append(("last", peak_of(folder, f"{words} {common} --no_progress"), box // 2))
-    for name, peak, shell in wanted:
+    for name in ("first", "before", "last"):
+        shell, peak = sizes[name] // 2, peaks[name]
         expected = estimate_of(folder, shell, symmetry, threads, is_last=name == "last")
         rows.append(
             f"| {box} | {symmetry} | {name} | {2 * shell} | {expected:.0f} | {peak:.0f} | "
-            f"{100 * (expected / peak - 1):+.0f} % |"
-            + (f" {peak / before:.2f} |" if name == "last" else " |")
+            f"{100 * (expected / peak - 1):+.0f} % | {peaks['last'] / peak:.2f} |"
         )
     return rows
 
@@ -89,25 +109,27 @@ def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--boxes", type=int, nargs="*", default=[64, 128, 256])
-    parser.add_argument("--first", type=int, nargs="*", default=[512])
+    parser.add_argument("--boxes", type=int, nargs="*", default=[64, 128, 256, 512])
     parser.add_argument("--n_particles", type=int, default=60)
+    parser.add_argument("--share", type=float, default=0.6, help="image size before / box")
     parser.add_argument("--sym", nargs="*", default=["C1", "D2"])
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     for line in surroundings(sys.argv):
         print(line)
-    print("| Box | Symmetry | Iteration | Image size | Estimate | Peak | Difference | Last/first |")
+    print("| Box | Symmetry | Iteration | Image size | Estimate | Peak | Difference | Last/this |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    for box in (*arguments.boxes, *arguments.first):
+    for box in arguments.boxes:
         for symmetry in arguments.sym:
             folder = arguments.folder / f"d{box}"
-            whole = box in arguments.boxes
             for row in measure(
-                folder, box, arguments.n_particles, symmetry, arguments.threads, whole=whole
+                folder, box, arguments.n_particles, symmetry, arguments.threads, arguments.share
             ):
                 print(row, flush=True)
 
 
 if __name__ == "__main__":
+    if "--refine" in sys.argv:
+        place = sys.argv.index("--refine")
+        sys.exit(refine_with_size(int(sys.argv[place - 1]), sys.argv[place + 1 :]))
     main()

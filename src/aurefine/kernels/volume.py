@@ -35,6 +35,7 @@ def symmetrise_planes(sums, operators, radius, first_plane, last_plane, first_co
     first_component : int
         Which components of the sums go to `out`: as many as that has, from this one on.
     out : float32, shape (edge, edge, (edge + 1) // 2, n_components)
+        Zero on entry; rows farther out than edge // 2 + 1 are left alone.
     """
     edge = sums.shape[0]
     centre = edge // 2
@@ -43,6 +44,8 @@ def symmetrise_planes(sums, operators, radius, first_plane, last_plane, first_co
         z = float(iz - centre)
         for iy in range(edge):
             y = float(iy - centre)
+            if y * y + z * z > (centre + 1) ** 2:
+                continue
             for ix in range(sums.shape[2]):
                 x = float(ix)
                 if x * x + y * y + z * z > limit:
@@ -232,6 +235,7 @@ def crop_transform(transform, radius, inner_radius, scale, first_plane, last_pla
     scale : float
     first_plane, last_plane : int
     out : float32, shape (edge, edge, (edge + 1) // 2, 2)
+        Zero on entry; rows farther out than edge // 2 + 1 are left alone.
     """
     edge = out.shape[0]
     centre = edge // 2
@@ -241,6 +245,8 @@ def crop_transform(transform, radius, inner_radius, scale, first_plane, last_pla
         z = iz - centre
         for iy in range(edge):
             y = iy - centre
+            if y * y + z * z > (centre + 1) ** 2:
+                continue
             for x in range(out.shape[2]):
                 r2 = float(x * x + y * y + z * z)
                 keep = r2 <= radius * radius and x <= half and abs(y) <= half and abs(z) <= half

@@ -10,6 +10,8 @@ from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
+from aurefine.parallel.heap import use_one_heap
+
 __all__ = ["WorkerPool"]
 
 Task = TypeVar("Task")
@@ -25,6 +27,7 @@ class WorkerPool:
 
     def __init__(self, n_threads: int) -> None:
         """Start `n_threads` threads; one means that tasks run in the calling thread."""
+        use_one_heap()
         self.n_threads = max(1, n_threads)
         self._executor = ThreadPoolExecutor(self.n_threads) if self.n_threads > 1 else None
         self._reader = ThreadPoolExecutor(1)

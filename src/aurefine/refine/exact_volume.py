@@ -22,6 +22,7 @@ from aurefine.kernels.fixed_point import words_to_floats
 from aurefine.kernels.slices import extract_slices
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.batch import transfer_function
+from aurefine.refine.half_volume import give_back, zero_half_volume
 from aurefine.refine.particles import ParticleSet
 from aurefine.refine.pixels import fourier_pixels
 from aurefine.refine.plan import IterationPlan
@@ -75,9 +76,8 @@ class ExactVolume:
 
 def empty_volume(radius: int, scales: VolumeScales) -> ExactVolume:
     """Sums at zero for a padded transform of `radius` [voxels]."""
-    edge = 2 * (radius + 1) + 1
     nothing = np.zeros(0, np.int64)
-    return ExactVolume(np.zeros((edge, edge, radius + 2, 3), np.int32), scales, nothing, nothing)
+    return ExactVolume(zero_half_volume(radius, 3, np.int32), scales, nothing, nothing)
 
 
 def add_carries(volume: ExactVolume, index: IntArray, carry: IntArray) -> None:
@@ -129,6 +129,7 @@ def as_floats(volume: ExactVolume, pool: WorkerPool) -> Float32:
     zone = np.searchsorted(volume.scales.limits, radius2, side="right")
     scale = np.where(component == 2, volume.scales.weight[zone], volume.scales.data[zone])
     floats.reshape(-1)[volume.carry_index] = exact / scale
+    give_back(floats)
     return floats
 
 

@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from aurefine.fourier import solvent_corrected_fsc
-from aurefine.io.file_array import release_pages
+from aurefine.parallel.heap import return_free_memory
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.accuracy import Accuracy, estimate_accuracy
 from aurefine.refine.crew import HalfFsc, NewModels
 from aurefine.refine.expectation import HalfExpectation
 from aurefine.refine.half_model import updated_model
+from aurefine.refine.half_volume import give_back
 from aurefine.refine.iteration import IterationSettings, RefinementInput, iteration_plan
 from aurefine.refine.links import SAME_PROCESS, Links
 from aurefine.refine.maximisation import (
@@ -159,7 +160,7 @@ class HalfSets:
                 if sums.volume is not before:
                     del before
                     sums.volume = self._kept(sums.volume)
-                release_pages(sums.volume)
+                give_back(sums.volume)
         if self._settings.controller.has_converged:
             self._unfiltered = self._unregularised_maps()
 
@@ -180,7 +181,7 @@ class HalfSets:
             own = {}
             for half, sums in self.sums.items():
                 own[half] = unpadded_average(sums, settings.r_max)
-                release_pages(sums.volume)
+                give_back(sums.volume)
             averages = self._links.meet(own)
             if averages is None:
                 return None
@@ -193,6 +194,8 @@ class HalfSets:
         if is_joined:
             add_sums(self.sums, self._links.add)
             self.sums.pop(2, None)
+            for sums in self.sums.values():
+                give_back(sums.volume)
         found = {}
         for half, sums in self.sums.items():
             model = self._models[half]
@@ -207,12 +210,13 @@ class HalfSets:
                 self._pool,
                 self._stopwatch,
             )
-            release_pages(sums.volume)
+            give_back(sums.volume)
         return NewModels(found, self._unfiltered)
 
     def finish(self) -> StageTimes:
         """Forget the sums, and tell where the time went."""
         self.sums, self._unfiltered, self._models = {}, {}, {}
+        return_free_memory()
         self._stopwatch.finish()
         return StageTimes(
             seconds=self._stopwatch.seconds,
@@ -253,7 +257,7 @@ class HalfSets:
                     self._pool,
                 )
                 maps[half] = self._kept(new_map)
-                release_pages(sums.volume)
+                give_back(sums.volume)
         return maps
 
     def _project(self, half: int) -> Projector:

@@ -14,6 +14,7 @@ from aurefine.imaging import background_profile, radius_squared_map
 from aurefine.kernels.volume import floor_sums, shell_sums, symmetrise_planes, wiener_transform
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.gridding import density_compensated_transform
+from aurefine.refine.half_volume import row_reach, zero_half_volume
 from aurefine.refine.options import RefineOptions
 from aurefine.refine.projector import interpolation_profile, padded_size
 from aurefine.refine.sums import HalfSums
@@ -44,22 +45,29 @@ def symmetrise(sums: HalfSums, group: PointGroup, pool: WorkerPool) -> None:
     plane = sums.volume[:, :, 0, :]
     mirrored = plane[::-1, ::-1].copy()
     mirrored[..., 1] *= -1
-    centre = len(plane) // 2
+    centre, reach = len(plane) // 2, row_reach(len(plane))
     mirrored[centre, centre] = 0
-    plane += mirrored
+    for z, y in enumerate(reach):
+        rows = slice(centre - y, centre + y + 1)
+        plane[z, rows] += mirrored[z, rows]
     if len(group.matrices) == 1:
         return
     if sums.volume.nbytes <= _LARGE_VOLUME:
         sums.volume = _symmetrised(sums, group, slice(0, 3), pool)
         return
     for components in (slice(2, 3), slice(0, 2)):  # weights and data do not mix
-        sums.volume[..., components] = _symmetrised(sums, group, components, pool)
+        found = _symmetrised(sums, group, components, pool)
+        for z, y in enumerate(reach):
+            rows = slice(centre - y, centre + y + 1)
+            sums.volume[z, rows, :, components] = found[z, rows]
+        del found  # before there is another one
 
 
 def _symmetrised(sums: HalfSums, group: PointGroup, components: slice, pool: WorkerPool) -> Float32:
     """Sum some components of the volume over the operators of the point group."""
-    edge, _, n_x, _ = sums.volume.shape
-    out = np.empty((edge, edge, n_x, components.stop - components.start), np.float32)
+    edge = len(sums.volume)
+    n_components = components.stop - components.start
+    out: Float32 = zero_half_volume(edge // 2 - 1, n_components, np.float32)
     pool.map(
         lambda planes: symmetrise_planes(
             sums.volume, group.matrices, sums.radius, *planes, components.start, out

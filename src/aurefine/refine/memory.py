@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from aurefine.refine.half_volume import half_volume_voxels, occupied_voxels
 from aurefine.refine.pixels import fourier_pixels
 from aurefine.refine.projector import padded_size
 
@@ -27,11 +28,14 @@ __all__ = [
 _GIB = 1 << 30
 _MIB = 1 << 20
 _MAX_BATCH = 512  # particles
+_MIN_BATCH = 8
+_LARGE_BATCH = 128 * _MIB  # of that many particles; else half as many are enough
 _SMALL = 32 * _MIB  # sums that never wait in a file
-_LARGE_SHARE = 1.0  # of the padded map
+_LARGE_SHARE = 0.5  # of the padded map
 
 # measured: see benchmarks/memory_estimate.py
-_PROGRAM = 280 * _MIB  # interpreter, libraries, compiled kernels
+_PROGRAM = 260 * _MIB  # interpreter, libraries, compiled kernels
+_FIGURES = 75 * _MIB  # drawn at the end of a run
 _PER_PARTICLE = 2500  # tables, poses, and their copies while an iteration is written
 _PER_THREAD = 10 * _MIB  # scores of the first pass
 _WINDOW = 64 * _MIB  # combined slices before they are inserted, at most
@@ -78,12 +82,12 @@ def padded_map_bytes(box: int, padding: float) -> int:
 
 def projector_bytes(box: int, padding: float, r_max: int) -> int:
     """Size of the padded reference that slices are taken from."""
-    return 8 * _half_volume(box, padding, r_max)
+    return 8 * half_volume_voxels(_radius(box, padding, r_max))
 
 
 def sums_bytes(box: int, padding: float, r_max: int) -> int:
     """Size of the back-projected sums of one half: real part, imaginary part, weight."""
-    return 12 * _half_volume(box, padding, r_max)
+    return 12 * half_volume_voxels(_radius(box, padding, r_max))
 
 
 def sums_wait_in_file(box: int, padding: float, r_max: int) -> bool:
@@ -111,8 +115,9 @@ def batch_size(box: int, n_pixels: int, n_fine_offsets: int, memory_budget: floa
     """
     per_particle = 4 * (4 * box**2 + 10 * n_pixels)
     rows = 8 * n_pixels * n_fine_offsets
-    size = int(memory_budget * _GIB / 4 // (per_particle + rows / 2))
-    return int(np.clip(size, 8, _MAX_BATCH))
+    per_particle += rows // 2
+    least = _MIN_BATCH if _MIN_BATCH * per_particle <= _LARGE_BATCH else _MIN_BATCH // 2
+    return int(np.clip(memory_budget * _GIB / 4 // per_particle, least, _MAX_BATCH))
 
 
 def memory_need(size: RunSize, r_max: int, *, is_last: bool) -> MemoryNeed:
@@ -129,8 +134,8 @@ def memory_need(size: RunSize, r_max: int, *, is_last: bool) -> MemoryNeed:
     box, padding = size.box, size.padding
     one_map = 4 * box**3
     padded = padded_map_bytes(box, padding)
-    projector = projector_bytes(box, padding, r_max)
-    sums = sums_bytes(box, padding, r_max)
+    voxels = occupied_voxels(_radius(box, padding, r_max))
+    projector, sums = 8 * voxels, 12 * voxels
     waits = size.halves_here > 1 and sums_wait_in_file(box, padding, r_max)
     other_sums = sums if size.halves_here > 1 and not waits else 0
 
@@ -139,7 +144,7 @@ def memory_need(size: RunSize, r_max: int, *, is_last: bool) -> MemoryNeed:
     unfiltered = one_map * size.halves_here * int((is_last or size.corrects_fsc) and not waits)
     half_way = 8 * padded_size(box, padding) * box * (_radius(box, padding, r_max) + 1)
     inverse = 3 * padded if size.compensates_density else half_way
-    symmetric = sums * 2 // 3 if size.has_symmetry else 0
+    symmetric = 8 * voxels if size.has_symmetry else 0  # two of three components at a time
     stages = {
         # most of the padded map is zero and takes no memory
         "reference": other_sums + max(padded + int(_TOUCHED * padded), padded + projector),
@@ -148,6 +153,7 @@ def memory_need(size: RunSize, r_max: int, *, is_last: bool) -> MemoryNeed:
         "FSC": other_sums + sums + unfiltered + 2 * one_map,
         "reconstruction": other_sums + sums + unfiltered + inverse + 2 * one_map,
         "files": 5 * one_map,
+        "figures": _FIGURES,
     }
     return MemoryNeed({name: always + n_bytes for name, n_bytes in stages.items()})
 
@@ -188,13 +194,6 @@ def _working_set(size: RunSize, r_max: int) -> int:
     ramps = 8 * n_pixels * size.n_fine_offsets
     window = min(_WINDOW, 12 * n * n_pixels * _SLICES)
     return images + rows + ramps + window + _PER_THREAD * size.n_threads
-
-
-def _half_volume(box: int, padding: float, r_max: int) -> int:
-    """Voxels of the half volume that holds a sphere and a margin of one voxel."""
-    radius = _radius(box, padding, r_max)
-    edge = 2 * (radius + 1) + 1
-    return edge * edge * (radius + 2)
 
 
 def _radius(box: int, padding: float, r_max: int) -> int:

@@ -11,6 +11,7 @@ import scipy.fft
 from aurefine.imaging import radius_squared_map
 from aurefine.kernels.volume import crop_transform
 from aurefine.parallel.pool import WorkerPool
+from aurefine.refine.half_volume import zero_half_volume
 
 __all__ = [
     "Projector",
@@ -96,7 +97,7 @@ def build_projector(
     del padded
     radius = int(np.floor(effective * r_max + 0.5))
     edge = 2 * (radius + 1) + 1
-    out = np.empty((edge, edge, radius + 2, 2), np.float32)
+    out: Float32 = zero_half_volume(radius, 2, np.float32)
     inner_radius = effective * lowest_shell if lowest_shell > 0 else -1.0
 
     def crop(planes: tuple[int, int]) -> None:
