@@ -15,101 +15,17 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
 
+from aurefine.kernels.additions import AHEAD, BLOCK, add_sample, add_zoned_sample
 from aurefine.kernels.slices import voxel_index
 
 __all__ = ["insert_slices", "words_to_floats"]
 
-_BLOCK = 512
-_AHEAD = 12  # samples
 _EASY = 5  # both planes are ours, and the sample needs no care
 _REACH = math.sqrt(3.0) + 1e-3  # distance of a voxel from the samples that it takes part in
 _IMPOSSIBLE = np.float32(2.0**62)
 _LARGEST = np.float32(2.0**30)  # integers that the fast addition takes
-
-_INT = ir.IntType(32)
-_INT64 = ir.IntType(64)
-_INT8 = ir.VectorType(_INT, 8)
-_POINTER = ir.IntType(8).as_pointer()
-_FLOAT = ir.FloatType()
-_FLOAT4 = ir.VectorType(_FLOAT, 4)
-_FLOAT8 = ir.VectorType(_FLOAT, 8)
-
-
-@intrinsic
-def _add_sample(typing, words, voxels, step_y, step_z, values, weights, j):
-    """Add sample `j` to the eight voxels around it, unless a sum would wrap.
-
-    The words of two neighbours in x are six in a row; the vectors have eight lanes, of which
-    the last two add zero.  ``values[4 * j:4 * j + 4]`` are real part, imaginary part, weight and
-    zero; `weights` has rows of `_BLOCK` columns: the weights of the four rows of voxels, and that
-    of the far neighbour in x.  The voxels of sample ``j + _AHEAD`` are fetched into the cache.
-    Returns 0, or 1 if nothing was added because a sum would wrap.
-    """
-    signature = types.int32(words, voxels, types.int64, types.int64, values, weights, types.int64)
-
-    def codegen(context, builder, signature, args):
-        def address(array, index, kind):
-            data = context.make_array(signature.args[array])(context, builder, args[array]).data
-            return builder.bitcast(builder.gep(data, [index]), kind.as_pointer())
-
-        def lanes(vector, indices):
-            mask = ir.Constant(ir.VectorType(_INT, len(indices)), indices)
-            return builder.shuffle_vector(vector, vector, mask)
-
-        def weight(row):
-            index = builder.add(j, ir.Constant(_INT64, _BLOCK * row))
-            nothing = ir.Constant(_FLOAT8, ir.Undefined)
-            scalar = builder.load(address(5, index, _FLOAT))
-            return lanes(builder.insert_element(nothing, scalar, ir.Constant(_INT, 0)), [0] * 8)
-
-        def place(sample):
-            voxel = builder.zext(builder.load(address(1, sample, _INT)), _INT64)
-            return builder.mul(voxel, ir.Constant(_INT64, 3))
-
-        def function(name, result, arguments):
-            kind = ir.FunctionType(result, arguments)
-            return builder.module.declare_intrinsic(name, (), kind)
-
-        _, _, step_y, step_z, _, _, j = args
-        origin, upper = address(0, ir.Constant(_INT64, 0), _INT), address(0, step_z, _INT)
-        rows = origin, builder.gep(origin, [step_y]), upper, builder.gep(upper, [step_y])
-        later = place(builder.add(j, ir.Constant(_INT64, _AHEAD)))
-        prefetch = function("llvm.prefetch.p0", ir.VoidType(), [_POINTER, _INT, _INT, _INT])
-        for row in rows:
-            pointer = builder.bitcast(builder.gep(row, [later]), _POINTER)
-            builder.call(prefetch, [pointer, _INT(1), _INT(3), _INT(1)])
-        value = builder.load(address(4, builder.shl(j, ir.Constant(_INT64, 2)), _FLOAT4), align=16)
-        value = lanes(value, [0, 1, 2, 0, 1, 2, 3, 3])
-        # 1 - x for the near neighbour, x for the far one; exact with and without fused rounding
-        sign = ir.Constant(_FLOAT8, [-1.0] * 3 + [1.0] * 3 + [0.0] * 2)
-        one = ir.Constant(_FLOAT8, [1.0] * 3 + [0.0] * 5)
-        add_product = function("llvm.fmuladd.v8f32", _FLOAT8, [_FLOAT8] * 3)
-        value = builder.fmul(value, builder.call(add_product, [weight(4), sign, one]))
-        nearest = function("llvm.lrint.v8i32.v8f32", _INT8, [_FLOAT8])
-        here = place(j)
-        sums = []
-        wraps = ir.Constant(_INT8, [0] * 8)
-        for k, row in enumerate(rows):
-            term = builder.call(nearest, [builder.fmul(value, weight(k))])
-            target = builder.bitcast(builder.gep(row, [here]), _INT8.as_pointer())
-            old = builder.load(target, align=4)
-            new = builder.add(old, term)
-            wrap = builder.and_(builder.xor(old, new), builder.xor(term, new))
-            wraps = builder.or_(wraps, wrap)
-            sums.append((new, target))
-        negative = builder.icmp_signed("<", wraps, ir.Constant(_INT8, [0] * 8))
-        byte = ir.IntType(8)
-        wrapped = builder.icmp_unsigned("!=", builder.bitcast(negative, byte), byte(0))
-        with builder.if_then(builder.not_(wrapped), likely=True):
-            for new, target in sums:
-                builder.store(new, target, align=4)
-        return builder.zext(wrapped, _INT)
-
-    return signature, codegen
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -124,7 +40,7 @@ def _zone(limits, radius2):
 def _add_carefully(words, edge, voxel, weights, j, value, scales, planes, index, carry):
     """Add a sample to the voxels around it in some planes, each with its own scale.
 
-    Weights and values are multiplied in the order of `_add_sample`.  Carries are written to the
+    Weights and values are multiplied in the order of `add_sample`.  Carries are written to the
     front of `index` and `carry`, which take 24; returns their number.
     """
     limits, data_scale, weight_scale = scales
@@ -207,16 +123,19 @@ def insert_slices(volume, scales, rotations, pixel_x, pixel_y, slices, first_pla
     first = np.int32(first_plane)
     end = np.int32(last_plane - 1)
     last = np.int32(last_plane)
-    voxel = np.zeros(_BLOCK + _AHEAD, np.uint32)
-    sign = np.empty(_BLOCK, np.float32)
-    scale_d = np.empty(_BLOCK, np.float32)
-    scale_w = np.empty(_BLOCK, np.float32)
-    is_inside = np.empty(_BLOCK, np.int32)  # of one zone
-    kind = np.empty(_BLOCK, np.int32)  # two for each plane that is ours, plus one if easy
-    easy = np.empty(_BLOCK, np.int32)
-    left = np.empty(_BLOCK, np.int32)  # samples that need care
-    values = np.empty(4 * _BLOCK, np.float32)
-    weights = np.empty((5, _BLOCK), np.float32)
+    voxel = np.zeros(BLOCK + AHEAD, np.uint32)
+    sign = np.empty(BLOCK, np.float32)
+    scale_d = np.empty(BLOCK, np.float32)
+    scale_w = np.empty(BLOCK, np.float32)
+    is_inside = np.empty(BLOCK, np.int32)  # of one zone
+    limit = np.empty(BLOCK, np.float32)  # between two zones that a sample may have a part in
+    data_ratio = np.empty(BLOCK, np.float32)
+    weight_ratio = np.empty(BLOCK, np.float32)
+    kind = np.empty(BLOCK, np.int32)  # two for each plane that is ours, plus one if easy
+    easy = np.empty(BLOCK, np.int32)
+    left = np.empty(BLOCK, np.int32)  # samples that need care
+    values = np.empty(4 * BLOCK, np.float32)
+    weights = np.empty((5, BLOCK), np.float32)
     w00 = weights[0]
     w01 = weights[1]
     w10 = weights[2]
@@ -225,14 +144,20 @@ def insert_slices(volume, scales, rotations, pixel_x, pixel_y, slices, first_pla
     index = np.empty(64, np.int64)
     carry = np.empty(64, np.int64)
     n_carries = 0
-    for start in range(0, n_pixels, _BLOCK):
-        n = min(_BLOCK, n_pixels - start)
+    for start in range(0, n_pixels, BLOCK):
+        n = min(BLOCK, n_pixels - start)
         block_x = pixel_x[start : start + n]
         block_y = pixel_y[start : start + n]
         for j in range(n):
             r = math.hypot(block_x[j], block_y[j])
             zone = _zone(limits, max(r - _REACH, 0.0) ** 2)
-            is_inside[j] = zone == _zone(limits, (r + _REACH) ** 2)
+            n_more = _zone(limits, (r + _REACH) ** 2) - zone
+            is_inside[j] = n_more == 0
+            limit[j] = -1.0
+            if n_more == 1:
+                limit[j] = limits[zone]
+                data_ratio[j] = data_scale[zone + 1] / data_scale[zone]
+                weight_ratio[j] = weight_scale[zone + 1] / weight_scale[zone]
             scale_d[j] = data_scale[zone]
             scale_w[j] = weight_scale[zone]
         for i in range(rotations.shape[0]):
@@ -294,7 +219,28 @@ def insert_slices(volume, scales, rotations, pixel_x, pixel_y, slices, first_pla
                     others += (kind[j] > 1) & (kind[j] != _EASY)
                 for q in range(others):
                     j = np.int64(left[q])
-                    if kind[j] == 3:
+                    if kind[j] == 4 and limit[j] > 0:
+                        by_data = max(data_ratio[j], np.float32(1.0))
+                        size = by_data * (abs(values[4 * j]) + abs(values[4 * j + 1]))
+                        size += max(weight_ratio[j], np.float32(1.0)) * abs(values[4 * j + 2])
+                        line = np.int64(voxel[j]) // n_x
+                        if size < _LARGEST and not add_zoned_sample(
+                            words,
+                            voxel,
+                            step_y,
+                            step_z,
+                            values,
+                            weights,
+                            j,
+                            np.float32(np.int64(voxel[j]) % n_x),
+                            np.float32(line % edge) - offset,
+                            np.float32(line // edge) - offset,
+                            limit[j],
+                            data_ratio[j],
+                            weight_ratio[j],
+                        ):
+                            continue
+                    elif kind[j] == 3:
                         # only one plane is ours: its rows, and zeros for two other rows of it
                         if np.int64(voxel[j]) < n_x * edge * first_plane:
                             w00[j] = w10[j]
@@ -303,7 +249,7 @@ def insert_slices(volume, scales, rotations, pixel_x, pixel_y, slices, first_pla
                         w10[j] = np.float32(0.0)
                         w11[j] = np.float32(0.0)
                         has_room = (np.int64(voxel[j]) // n_x) % edge + 3 < edge
-                        if has_room and not _add_sample(
+                        if has_room and not add_sample(
                             words, voxel, step_y, 2 * step_y, values, weights, j
                         ):
                             continue
@@ -316,7 +262,7 @@ def insert_slices(volume, scales, rotations, pixel_x, pixel_y, slices, first_pla
                     found += kind[j] == _EASY
             for q in range(n_easy):
                 j = np.int64(easy[q]) if n_easy < n else q
-                if _add_sample(words, voxel, step_y, step_z, values, weights, j):
+                if add_sample(words, voxel, step_y, step_z, values, weights, j):
                     left[n_left] = j
                     n_left += 1
             for q in range(n_left):

@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 
 from aurefine.kernels.pairs import sort_pairs
+from aurefine.kernels.products import COLUMNS, LANES, add_products
 from aurefine.kernels.slices import extract_slices
 
 __all__ = [
@@ -64,89 +65,44 @@ def slice_norms(slices, out):
             row[j] = re[j] * re[j] + im[j] * im[j]
 
 
-@njit(nogil=True, cache=True, fastmath=True, inline="always")
-def _tile_2x8(rows, i, slices, s, start, stop, out, r):
-    """Add the products of rows i, i + 1 with slices s..s + 7 over start..stop to out[r:, s:]."""
-    a0 = rows[i, start:stop]
-    a1 = rows[i + 1, start:stop]
-    b0 = slices[s, start:stop]
-    b1 = slices[s + 1, start:stop]
-    b2 = slices[s + 2, start:stop]
-    b3 = slices[s + 3, start:stop]
-    b4 = slices[s + 4, start:stop]
-    b5 = slices[s + 5, start:stop]
-    b6 = slices[s + 6, start:stop]
-    b7 = slices[s + 7, start:stop]
-    c00 = c01 = c02 = c03 = c04 = c05 = c06 = c07 = np.float32(0.0)
-    c10 = c11 = c12 = c13 = c14 = c15 = c16 = c17 = np.float32(0.0)
-    for k in range(stop - start):
-        x = a0[k]
-        y = a1[k]
-        v = b0[k]
-        c00 += x * v
-        c10 += y * v
-        v = b1[k]
-        c01 += x * v
-        c11 += y * v
-        v = b2[k]
-        c02 += x * v
-        c12 += y * v
-        v = b3[k]
-        c03 += x * v
-        c13 += y * v
-        v = b4[k]
-        c04 += x * v
-        c14 += y * v
-        v = b5[k]
-        c05 += x * v
-        c15 += y * v
-        v = b6[k]
-        c06 += x * v
-        c16 += y * v
-        v = b7[k]
-        c07 += x * v
-        c17 += y * v
-    upper = out[r]
-    lower = out[r + 1]
-    upper[s] += c00
-    upper[s + 1] += c01
-    upper[s + 2] += c02
-    upper[s + 3] += c03
-    upper[s + 4] += c04
-    upper[s + 5] += c05
-    upper[s + 6] += c06
-    upper[s + 7] += c07
-    lower[s] += c10
-    lower[s + 1] += c11
-    lower[s + 2] += c12
-    lower[s + 3] += c13
-    lower[s + 4] += c14
-    lower[s + 5] += c15
-    lower[s + 6] += c16
-    lower[s + 7] += c17
-
-
 _TILE_FLOATS = 1 << 16  # of the slices that are scored together; a quarter of the level-2 cache
 _K_BLOCK = 1024  # floats of a slice in one pass, so that eight slices stay in the level-1 cache
 
 
 @njit(nogil=True, cache=True, fastmath=True)
-def _add_products(rows, first_row, n_rows, slices, start, stop, out):
-    """Add rows[first_row:first_row + n_rows, start:stop] @ slices[:, start:stop].T to out."""
-    n_slices = slices.shape[0]
-    if n_slices % 8 == 0 and n_rows % 2 == 0:
-        for s in range(0, n_slices, 8):
+def _multiply(rows, first_row, n_rows, slices, first_slice, n_slices, start, stop, out, row):
+    """Add rows[first_row:][:n_rows, start:stop] @ slices[first_slice:][:n_slices].T to out[row].
+
+    Columns behind the end of the slices are not used unless those of the rows are zero.
+    """
+    length = slices.shape[1]
+    width = rows.shape[1]
+    whole = start
+    if n_slices % COLUMNS == 0 and n_rows % 2 == 0:
+        whole += (min(stop, width) - start) // LANES * LANES
+        for s in range(0, n_slices, COLUMNS):
             for r in range(0, n_rows, 2):
-                _tile_2x8(rows, first_row + r, slices, s, start, stop, out, r)
-    else:
-        for r in range(n_rows):
-            a = rows[first_row + r]
-            for s in range(n_slices):
-                b = slices[s]
-                total = np.float32(0.0)
-                for k in range(start, stop):
-                    total += a[k] * b[k]
-                out[r, s] += total
+                add_products(
+                    rows,
+                    (first_row + r) * width,
+                    width,
+                    slices,
+                    (first_slice + s) * length,
+                    length,
+                    start,
+                    whole,
+                    out,
+                    (row * n_rows + r) * n_slices + s,
+                    n_slices,
+                )
+    for r in range(n_rows):
+        a = rows[first_row + r]
+        for s in range(n_slices):
+            b = slices[first_slice + s]
+            total = np.float32(0.0)
+            for k in range(whole, min(stop, length)):
+                total += a[k] * b[k]
+            out[row, r, s] += total
 
 
 @njit(nogil=True, cache=True)
@@ -199,8 +155,9 @@ def fine_scores(
         Pairs of each orientation.
     pair_particle, pair_row, pair_output : int64, shape (n_pairs,)
         Particle within the batch, first row of the pair's shifted images, row of the outputs.
-    rows : float32, shape (n_rows, 2 * n_pixels)
-        Shifted images times CTF / sigma2 (`shifted_rows`).
+    rows : float32, shape (n_rows, 2 * n_pixels or more)
+        Shifted images times CTF / sigma2 (`shifted_rows`); further columns are zero, and best
+        fill the rows to a multiple of `LANES`.
     norm_weights : float32, shape (n_particles, n_pixels)
         CTF^2 / sigma2.
     n_child_offsets : int
@@ -213,7 +170,9 @@ def fine_scores(
     n_pixels = pixel_x.size
     length = 2 * n_pixels
     tile = max(min(_TILE_FLOATS // (min(length, _K_BLOCK) * n_children), n_groups), 1)
-    slices = np.empty((tile, n_children, length), np.float32)
+    # products may read beyond a slice, where rows are zero
+    memory = np.zeros(tile * n_children * length + LANES, np.float32)
+    slices = memory[:-LANES].reshape((tile * n_children, length))
     powers = np.empty((tile, n_children, n_pixels), np.float32)
     norm = np.empty((tile, n_children), np.float32)
     group = np.empty(group_first[n_groups] - group_first[0], np.int64)
@@ -222,7 +181,7 @@ def fine_scores(
     for start in range(0, n_groups, tile):
         stop = min(start + tile, n_groups)
         for g in range(start, stop):
-            part = slices[g - start]
+            part = slices[(g - start) * n_children : (g - start + 1) * n_children]
             extract_slices(volume, rotations[g], pixel_x, pixel_y, part)
             slice_norms(part, powers[g - start])
         lo = group_first[start]
@@ -238,13 +197,15 @@ def fine_scores(
             norms[q] = norm[g]
             cross[q] = np.float32(0.0)
         # images outside, orientations inside: a block of shifted images stays in the cache
-        for k in range(0, length, _K_BLOCK):
-            stop_k = min(k + _K_BLOCK, length)
+        width = rows.shape[1]
+        for k in range(0, width, _K_BLOCK):
+            stop_k = min(k + _K_BLOCK, width)
             for i in order:
                 g = group[i - group_first[0]] - start
-                _add_products(
-                    rows, pair_row[i], n_child_offsets, slices[g], k, stop_k, cross[pair_output[i]]
-                )
+                _multiply(
+                    rows, pair_row[i], n_child_offsets, slices, g * n_children, n_children, k,
+                    stop_k, cross, pair_output[i],
+                )  # fmt: skip
 
 
 @njit(nogil=True, cache=True, fastmath=True)

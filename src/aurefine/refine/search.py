@@ -12,6 +12,7 @@ from aurefine.geometry import sampling as grids
 from aurefine.geometry.euler import euler_from_matrix
 from aurefine.kernels.pairs import sort_pairs
 from aurefine.kernels.posterior import normalise_posterior, select_best_correlation
+from aurefine.kernels.products import LANES
 from aurefine.kernels.scoring import fine_scores, shifted_rows
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.batch import PreparedBatch
@@ -204,7 +205,8 @@ def _fine_rows(
     -------
     row_of : ndarray, shape (n_pairs,)
         First row of the pair.
-    rows : ndarray, shape (n_rows, 2 * n_pixels), float32
+    rows : ndarray, shape (n_rows, n_columns), float32
+        2 n_pixels numbers, filled up with zeros to whole vectors.
     """
     n_offsets, n_child = len(plan.coarse_offsets), plan.n_child_offsets
     key = particle * n_offsets + offset
@@ -216,7 +218,9 @@ def _fine_rows(
     row_offset = (
         ((needed % n_offsets)[:, None] * n_child + np.arange(n_child)).ravel().astype(np.int32)
     )
-    rows = np.empty((len(row_particle), 2 * geometry.pixels.n_pixels), np.float32)
+    length = 2 * geometry.pixels.n_pixels
+    rows = np.empty((len(row_particle), -(-length // LANES) * LANES), np.float32)
+    rows[:, length:] = 0
     cosines, sines = geometry.fine_ramps
     images = np.ascontiguousarray(masked)
     multipliers = np.ascontiguousarray(cross_weights)

@@ -1,0 +1,127 @@
+"""Small matrix products whose sums stay in vector registers."""
+
+from __future__ import annotations
+
+from llvmlite import binding, ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+__all__ = ["COLUMNS", "LANES", "add_products"]
+
+LANES = 16 if binding.get_host_cpu_features().get("avx512f") else 8
+COLUMNS = 8
+
+_INT64 = ir.IntType(64)
+_FLOAT = ir.FloatType()
+_VECTOR = ir.VectorType(_FLOAT, LANES)
+
+
+class _Code:
+    """What products need to write their instructions."""
+
+    def __init__(self, context, builder, signature, args):
+        self.builder = builder
+        self._data = [
+            context.make_array(kind)(context, builder, value).data
+            if isinstance(kind, types.Array)
+            else None
+            for kind, value in zip(signature.args, args, strict=True)
+        ]
+        kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
+        self._multiply_add = builder.module.declare_intrinsic(f"llvm.fmuladd.v{LANES}f32", (), kind)
+
+    def pointer(self, array, index):
+        """Address of an element of the argument number `array`."""
+        return self.builder.gep(self._data[array], [index])
+
+    def vector(self, array, index):
+        """Address of a vector in the argument number `array`."""
+        return self.builder.bitcast(self.pointer(array, index), _VECTOR.as_pointer())
+
+    def load(self, array, index):
+        """Vector that begins at an element."""
+        return self.builder.load(self.vector(array, index), align=4)
+
+    def multiply_add(self, a, b, c):
+        """A b + c."""
+        return self.builder.call(self._multiply_add, [a, b, c])
+
+    def place(self, row, stride, column):
+        """Index of an element."""
+        return self.builder.add(self.builder.mul(row, stride), column)
+
+
+def _integer(value):
+    return ir.Constant(_INT64, value)
+
+
+def _sums_of_lanes(builder, vectors):
+    """Add up the lanes of each of some vectors: sums in their order, in as few vectors."""
+    index = ir.VectorType(ir.IntType(32), LANES)
+    width = LANES
+    while width > 1:
+        joined = []
+        for a, b in zip(vectors[::2], vectors[1::2], strict=True):
+            even, odd = (
+                builder.shuffle_vector(a, b, ir.Constant(index, list(range(k, 2 * LANES, 2))))
+                for k in (0, 1)
+            )
+            joined.append(builder.fadd(even, odd))
+        vectors = joined
+        width //= 2
+    return vectors
+
+
+@intrinsic
+def add_products(
+    typing, rows, first_row, row_stride, slices, first, stride, begin, end, out, place, out_stride
+):
+    """Add the products of two rows with eight slices to an output of two rows.
+
+    Parameters
+    ----------
+    rows, slices : float32
+        C order; the second row begins `row_stride` after ``rows[first_row]``, slices begin
+        `stride` numbers apart from ``slices[first]`` on (flat positions).
+    begin, end : int
+        Columns to multiply, a multiple of `LANES`.
+    out : float32
+        ``out[place:place + 8]`` and, `out_stride` after it, the sums of the second row.
+    """
+    number = types.int64
+    signature = types.void(
+        rows, number, number, slices, number, number, number, number, out, number, number
+    )
+
+    def codegen(context, builder, signature, args):
+        code = _Code(context, builder, signature, args)
+        _, first_row, row_stride, _, first, stride, begin, end, _, place, out_stride = args
+        sums = [cgutils.alloca_once(builder, _VECTOR) for _ in range(2 * COLUMNS)]
+        for total in sums:
+            builder.store(ir.Constant(_VECTOR, [0.0] * LANES), total)
+        starts = [first_row, builder.add(first_row, row_stride)]
+        columns = [code.place(_integer(c), stride, first) for c in range(COLUMNS)]
+        step = _integer(LANES)
+        with cgutils.for_range(builder, builder.udiv(builder.sub(end, begin), step)) as loop:
+            k = builder.add(begin, builder.mul(loop.index, step))
+            a = [code.load(0, builder.add(start, k)) for start in starts]
+            for c, column in enumerate(columns):
+                b = code.load(3, builder.add(column, k))
+                for r in range(2):
+                    total = sums[r * COLUMNS + c]
+                    builder.store(code.multiply_add(a[r], b, builder.load(total)), total)
+        found = _sums_of_lanes(builder, [builder.load(total) for total in sums])
+        half = ir.VectorType(_FLOAT, COLUMNS)
+        for r in range(2):
+            vector = found[r * COLUMNS // LANES]
+            lanes = list(range(r * COLUMNS % LANES, r * COLUMNS % LANES + COLUMNS))
+            part = builder.shuffle_vector(
+                vector, vector, ir.Constant(ir.VectorType(ir.IntType(32), COLUMNS), lanes)
+            )
+            target = code.pointer(8, place if r == 0 else builder.add(place, out_stride))
+            target = builder.bitcast(target, half.as_pointer())
+            builder.store(builder.fadd(builder.load(target, align=4), part), target, align=4)
+        return context.get_dummy_value()
+
+    return signature, codegen
