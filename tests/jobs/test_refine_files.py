@@ -274,7 +274,7 @@ def test_relion_continues_what_is_written(tmp_path, shared_data, monkeypatch):
         shutil.copy(path, tmp_path / "R5" / path.name)
     for half in (1, 2):
         shutil.copy(source / "ref.mrc", tmp_path / f"R5/run_it000_half{half}_class001.mrc")
-    state, options, run_settings, table = read_checkpoint("R5/run_it000_optimiser.star")
+    state, options, run_settings, table, *_ = read_checkpoint("R5/run_it000_optimiser.star")
     controller = dataclasses.replace(
         state.controller, iteration=3, current_frequency=1 / 22.656, current_size=20
     )
@@ -337,7 +337,7 @@ def test_a_checkpoint_gives_back_the_same_bits(seed, iteration, unfiltered):
         root = f"{folder}/run"
         for writing in (state, expected):  # rounding before writing must not matter
             write_iteration(writing, table, root, OPTIONS, "", settings_of(root))
-            found, options, run_settings, data = read_checkpoint(
+            found, options, run_settings, data, *_ = read_checkpoint(
                 optimiser_of(Path(folder), iteration)
             )
             assert_same(found, expected)
@@ -358,7 +358,7 @@ def test_rounding_twice_changes_nothing():
 
 
 def test_a_restart_from_a_restart_is_the_same(written):
-    state, options, run_settings, table = read_checkpoint(optimiser_of(written))
+    state, options, run_settings, table, *_ = read_checkpoint(optimiser_of(written))
     write_iteration(state, table, run_settings.output_root, options, "", run_settings)
     again, *_ = read_checkpoint(optimiser_of(written))
     assert_same(again, state)
@@ -392,7 +392,7 @@ def test_checkpoints_of_relion_are_read(tmp_path, shared_data, version):
     maps = [rng.normal(size=(32, 32, 32)).astype(np.float32) for _ in range(2)]
     for half, data in enumerate(maps, 1):
         write_map(tmp_path / f"run_it000_half{half}_class001.mrc", data, 3.54)
-    state, options, run_settings, table = read_checkpoint(optimiser_of(tmp_path, 0))
+    state, options, run_settings, table, *_ = read_checkpoint(optimiser_of(tmp_path, 0))
     assert np.array_equal(state.models[1].map, maps[1])
     assert state.models[0].sigma2_noise.shape == (1, 17)
     assert (state.models[0].sigma2_noise[:, 1:] > 0).all()

@@ -78,7 +78,7 @@ def open_file(path, mode="r", *rest, **more):
 
 def replace(source, target, **more):
     if is_result(source):
-        moment(target)
+        moment(source)  # the name that the real one gives
     real_replace(source, target, **more)
 
 
