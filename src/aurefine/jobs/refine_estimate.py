@@ -67,7 +67,37 @@ def run_size(inputs: Inputs, options: RefineOptions, settings: RunSettings) -> R
         compensates_density=options.iterative_gridding,
         preread_bytes=int(per_image.sum()) if settings.preread_images else 0,
         stores_partial=settings.partial_minutes > 0,
+        n_orientations=_n_orientations(options),
+        search_shell=_search_shell(inputs, options),
     )
+
+
+def _finest_order(options: RefineOptions) -> int:
+    """HEALPix order of the finest search of all orientations; negative if there is none."""
+    if options.sigma_angle > 0 or options.skip_align or options.skip_rotate:
+        return -1
+    return max(options.healpix_order, options.auto_local_healpix_order - 1)
+
+
+def _n_orientations(options: RefineOptions) -> int:
+    """Number of orientations of that search."""
+    order = _finest_order(options)
+    if order < 0:
+        return 0
+    n_directions: int = -(-12 * 4**order // len(point_group(options.symmetry).matrices))
+    n_psi: int = 6 * 2**order
+    return n_directions * n_psi
+
+
+def _search_shell(inputs: Inputs, options: RefineOptions) -> int:
+    """Largest shell of its first pass (spec 3.1)."""
+    order = _finest_order(options)
+    if order < 0:
+        return 0
+    extent = inputs.box_size * inputs.pixel_size
+    diameter = options.particle_diameter if options.particle_diameter > 0 else extent
+    arc = np.pi * diameter / (6 * 2**order) / 1.2
+    return min(inputs.box_size // 2, int(np.ceil(extent / arc)))
 
 
 def forecast(size: RunSize, output_root: str, n_processes: int = 1) -> Forecast:
@@ -100,9 +130,10 @@ def forecast_lines(found: Forecast) -> list[str]:
     stages = sorted(found.need.stages.items(), key=lambda item: -item[1])
     parts = ", ".join(f"{name} {_gib(n_bytes)}" for name, n_bytes in stages)
     several = f" in each of {found.n_processes} processes here" if found.n_processes > 1 else ""
+    is_search = stages[0][0] == "all orientations"
+    where = "in searches of all orientations" if is_search else "in the last iteration"
     return [
-        f" Memory: at most {_gib(found.need.peak)} GiB{several}, in the last iteration "
-        f"(GiB by stage: {parts})",
+        f" Memory: at most {_gib(found.need.peak)} GiB{several}, {where} (GiB by stage: {parts})",
         f" Memory: {_gib(found.memory.n_bytes)} GiB can be used ({found.memory.reason})",
         f" Disk: {_gib(found.disk)} GiB for the last iteration, {_gib(found.disk_of_others)} GiB "
         f"for each one before; {_gib(found.free_disk)} GiB are free in {found.folder}",

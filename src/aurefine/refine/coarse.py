@@ -14,6 +14,7 @@ from aurefine.kernels.slices import extract_slices
 from aurefine.kernels.two_step import likely_orientations, score_likely
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.batch import PreparedBatch
+from aurefine.refine.memory import TABLE_BYTES
 from aurefine.refine.plan import ImageGeometry, IterationPlan
 from aurefine.refine.projector import Projector
 from aurefine.refine.state import HalfModel
@@ -73,7 +74,7 @@ def make_coarse_table(
     projector: Projector,
     model: HalfModel,
     pool: WorkerPool,
-    byte_budget: int,
+    byte_limit: int,
 ) -> CoarseTable:
     """List the coarse orientations that have a prior, with their slices if they fit."""
     n_psi = len(plan.psi)
@@ -89,7 +90,7 @@ def make_coarse_table(
         plan.perturbation,
     ).astype(np.float32)
     n, n_coarse = len(orientation), geometry.n_coarse
-    if 12 * n * n_coarse > byte_budget:
+    if TABLE_BYTES * n * n_coarse > byte_limit:
         return CoarseTable(rotations, orientation, log_prior, None, None)
     slices = np.empty((n, 2 * n_coarse), np.float32)
     norms = np.empty((n, n_coarse), np.float32)

@@ -14,6 +14,7 @@ from aurefine.refine.coarse import make_coarse_table
 from aurefine.refine.economy import around_poses
 from aurefine.refine.exact_volume import ExactVolume, volume_scales
 from aurefine.refine.half_step import HalfStep, empty_tally
+from aurefine.refine.memory import table_limit
 from aurefine.refine.particles import ParticleSet
 from aurefine.refine.plan import IterationPlan, with_given_poses
 from aurefine.refine.profile import Stopwatch
@@ -28,7 +29,6 @@ __all__ = ["HalfExpectation"]
 
 Float32 = npt.NDArray[np.float32]
 
-_GIB = 1 << 30
 _Shared = tuple[ParticleSet, Poses, HalfModel, Projector, IterationPlan]
 
 
@@ -171,8 +171,8 @@ class HalfExpectation:
         table = None
         if not (plan.sampling.is_local or plan.keeps_rotations):
             with self._stopwatch("slices"):
-                budget = int(plan.options.memory_budget * _GIB / 2)
-                table = make_coarse_table(plan, geometry, projector, model, self._pool, budget)
+                limit = table_limit(plan.options.memory_budget)
+                table = make_coarse_table(plan, geometry, projector, model, self._pool, limit)
         step = HalfStep(
             particles,
             poses,

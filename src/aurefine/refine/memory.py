@@ -14,6 +14,7 @@ from aurefine.refine.pixels import fourier_pixels
 from aurefine.refine.projector import padded_size
 
 __all__ = [
+    "TABLE_BYTES",
     "MemoryNeed",
     "RunSize",
     "batch_size",
@@ -23,6 +24,7 @@ __all__ = [
     "projector_bytes",
     "sums_bytes",
     "sums_wait_in_file",
+    "table_limit",
 ]
 
 _GIB = 1 << 30
@@ -40,6 +42,8 @@ _PER_PARTICLE = 2500  # tables, poses, and their copies while an iteration is wr
 _PER_THREAD = 10 * _MIB  # scores of the first pass
 _WINDOW = 64 * _MIB  # combined slices before they are inserted, at most
 _TOUCHED = 0.44  # of the padded map, in pages of 2 MiB
+_TABLE_SHARE = 1.25  # of the budget: slices of all orientations
+TABLE_BYTES = 12  # of a pixel of them
 _SLICES = 10  # of them for each particle
 _ROW_SHARE = 0.3  # of the fine offsets whose shifted images exist
 
@@ -61,6 +65,8 @@ class RunSize:
     compensates_density: bool = False
     preread_bytes: int = 0  # images kept in memory
     stores_partial: bool = False  # whether unfinished iterations are stored
+    n_orientations: int = 0  # in the finest search of all orientations
+    search_shell: int = 0  # largest shell of its first pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +155,7 @@ def memory_need(size: RunSize, r_max: int, *, is_last: bool) -> MemoryNeed:
         # most of the padded map is zero and takes no memory
         "reference": other_sums + max(padded + int(_TOUCHED * padded), padded + projector),
         "alignment": other_sums + sums + projector + _working_set(size, r_max),
+        "all orientations": _exhaustive_search(size, min(size.search_shell, r_max)),
         "symmetry": other_sums + sums + symmetric,
         "FSC": other_sums + sums + unfiltered + 2 * one_map,
         "reconstruction": other_sums + sums + unfiltered + inverse + 2 * one_map,
@@ -182,6 +189,29 @@ def smaller(size: RunSize) -> list[tuple[str, RunSize]]:
     if size.padding > 1:
         found.append(("--pad 1", replace(size, padding=1.0)))
     return found
+
+
+def table_limit(memory_budget: float) -> int:
+    """Bytes that the slices of all orientations may take; beyond, they are made again and again.
+
+    Parameters
+    ----------
+    memory_budget : float
+        GiB.
+    """
+    return int(_TABLE_SHARE * memory_budget * _GIB)
+
+
+def _exhaustive_search(size: RunSize, shell: int) -> int:
+    """Sums, reference and slices of a search of all orientations."""
+    if not size.n_orientations:
+        return 0
+    voxels = occupied_voxels(_radius(size.box, size.padding, shell))
+    n_pixels = fourier_pixels(size.box, 2 * shell).n_pixels
+    slices = min(TABLE_BYTES * size.n_orientations * n_pixels, table_limit(size.memory_budget))
+    # the inner rings are there twice
+    slices += slices // 6
+    return (8 + 12 * size.halves_here) * voxels + slices + _working_set(size, shell)
 
 
 def _working_set(size: RunSize, r_max: int) -> int:
