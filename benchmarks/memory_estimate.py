@@ -76,7 +76,8 @@ def estimate_of(folder: Path, r_max: int, symmetry: str, threads: int, *, is_las
     }  # fmt: skip
     options, settings = to_refine_options(values), to_run_settings(values)
     inputs = load_inputs(settings.particles, options, 1, print)
-    size = run_size(inputs, options, settings)
+    # none of the iterations here searches all orientations at the finest step
+    size = replace(run_size(inputs, options, settings), n_orientations=0)
     return memory_need(size, r_max, is_last=is_last).peak / 2**20
 
 
