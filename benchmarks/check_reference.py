@@ -9,6 +9,9 @@ filters it to several resolutions.
 from __future__ import annotations
 
 import argparse
+import sys
+import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -38,14 +41,14 @@ FILTERS = (0.0, 20.0, 30.0, 40.0, 50.0)  # Å, 0 for none
 SIZES = (1.0, 1.08, 0.92)
 
 
-def simulate(name: str, models: Path, work: Path) -> Path:
+def simulate(name: str, seed: int, models: Path, work: Path) -> Path:
     """Make one set if it is not there yet."""
     atoms, _, _, pixel_size, snr, more = SETS[name]
-    folder = work / name.replace(" ", "_")
+    folder = work / f"{name.replace(' ', '_')}_{seed}"
     if not (folder / "particles.star").exists():
         argv = ["simulate", "--atoms", f"{models}/{atoms}.npz", "--o", str(folder)]
         argv += ["--n_particles", "300", "--box", "64", "--angpix", str(pixel_size)]
-        argv += ["--snr", str(snr), "--noise_lowfreq", "3", "--random_seed", "1", *more]
+        argv += ["--snr", str(snr), "--noise_lowfreq", "3", "--random_seed", str(seed + 1), *more]
         if run_command(argv):
             raise SystemExit(f"{name}: the simulation failed")
     return folder
@@ -58,12 +61,15 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--sets", nargs="*", default=list(SETS))
     parser.add_argument("--n", type=int, default=100, help="particles compared")
-    parser.add_argument("--seeds", type=int, default=2, help="draws of particles")
+    parser.add_argument("--seeds", type=int, default=2, help="simulations of each set")
+    parser.add_argument("--filters", nargs="*", type=float, default=FILTERS, help="[Å], 0 for none")
+    parser.add_argument("--sizes", nargs="*", type=float, default=SIZES, help="of the pixel")
     given = parser.parse_args()
-    found = {(f, size): [0, 0] for f in FILTERS for size in SIZES}
+    found = {(f, size): [0, 0] for f in given.filters for size in given.sizes}
+    seconds: dict[tuple[float, float], list[float]] = {key: [] for key in found}
     slopes: list[float] = []
-    for name in given.sets:
-        folder = simulate(name, given.models, given.work)
+    for name, seed in product(given.sets, range(given.seeds)):
+        folder = simulate(name, seed, given.models, given.work)
         _, symmetry, diameter, pixel_size, _, _ = SETS[name]
         star, reference = str(folder / "particles.star"), str(folder / "true_map.mrc")
         options = to_refine_options(
@@ -80,28 +86,43 @@ def main() -> None:
                 (true_map, true_map), pixel_size, inputs.particles, inputs.poses,
                 inputs.group_names, len(inputs.particles.optics_groups), options, 1, pool,
             )  # fmt: skip
-            for size, lowpass, seed in np.ndindex(len(SIZES), len(FILTERS), given.seeds):
-                key = (FILTERS[lowpass], SIZES[size])
+            for key in found:
+                lowpass, size = key
                 values = true_map
-                if key[1] != 1:
-                    values = resample_map(values, pixel_size * key[1], 64, pixel_size)
-                if key[0] > 0:
-                    values = lowpass_filter(values, pixel_size, key[0]).astype(np.float32)
+                if size != 1:
+                    values = resample_map(values, pixel_size * size, 64, pixel_size)
+                if lowpass > 0:
+                    values = lowpass_filter(values, pixel_size, lowpass).astype(np.float32)
+                start = time.process_time()
                 for report in check_reference(
                     values, name, pixel_size, inputs.particles, inputs.poses, state.models[0],
                     point_group(symmetry), options, diameter=diameter, n_particles=given.n,
                     seed=seed, pool=pool,
                 ):  # fmt: skip
+                    seconds[key].append(time.process_time() - start)
+                    print(
+                        f"{name}, {lowpass:g} Å, pixel {size:g}, seed {seed}: {report.n_particles} "
+                        f"particles, size {report.size:.3f} ± {report.size_error:.3f}, "
+                        f"{'found' if report.findings else 'nothing'}, {seconds[key][-1]:.1f} s",
+                        file=sys.stderr,
+                        flush=True,
+                    )
                     found[key][0] += bool(report.findings)
                     found[key][1] += 1
-                    if key[1] == 1:
+                    if size == 1:
                         slopes.append(report.slope)
-    print("| Reference filtered at | correct | larger by 8 % | smaller by 8 % |")
-    print("| --- | --- | --- | --- |")
-    for lowpass in FILTERS:
-        cells = [f"{found[lowpass, s][0]} of {found[lowpass, s][1]}" for s in SIZES]
+    titles = " | ".join(f"pixel size times {size:g}" for size in given.sizes)
+    print(f"| Reference filtered at | {titles} |\n| --- |{' --- |' * len(given.sizes)}")
+    for lowpass in given.filters:
+        cells = [
+            f"{found[lowpass, s][0]} of {found[lowpass, s][1]}, "
+            f"{np.median(seconds[lowpass, s]):.1f} s"
+            for s in given.sizes
+        ]
         print(f"| {f'{lowpass:g} Å' if lowpass else 'not'} | {' | '.join(cells)} |")
-    print(f"\nGreyscale factors of correct references: {min(slopes):.2f} to {max(slopes):.2f}")
+    print("\nCPU seconds are medians.")
+    if slopes:
+        print(f"Greyscale factors of correct references: {min(slopes):.2f} to {max(slopes):.2f}")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from aurefine.cli.main import run_command
+from aurefine.fourier import lowpass_filter
 from aurefine.io import (
     ParticleTable,
     StackWriter,
@@ -93,6 +94,36 @@ def test_a_pixel_size_wrong_by_eight_per_cent_is_found(check, maps, capsys, name
     corrected = result["findings"][0]["remedy"].split("from 3.54 to ")[1].split()[0]
     assert float(corrected) == pytest.approx(3.54 / size, rel=0.01)
     assert "What to do:" in capsys.readouterr().out
+
+
+def test_more_particles_are_compared_only_while_the_size_is_open(check, maps, capsys):
+    options = ["--firstiter_cc", "--n_compared", "100"]
+    _, right = check("--ref", "true_map.mrc", *options)
+    _, far_off = check("--ref", f"{maps}/larger.mrc", *options)
+    assert [r["comparisons"][0]["n_particles"] for r in (right, far_off)] == [100, 100]
+    assert "would not be noticed" not in capsys.readouterr().out
+
+
+def blurred(path, resolution, folder):
+    values, pixel_size = read_map(path)
+    write_map(folder / "blurred.mrc", lowpass_filter(values, pixel_size, resolution), pixel_size)
+    return str(folder / "blurred.mrc")
+
+
+def test_a_blurred_reference_is_compared_with_more_particles(check, tmp_path):
+    reference = blurred("true_map.mrc", 50.0, tmp_path)
+    code, result = check("--ref", reference, "--firstiter_cc", "--n_compared", "100")
+    assert (code, topics(result)) == (0, [])
+    comparison = result["comparisons"][0]
+    assert comparison["n_particles"] == 400
+    assert comparison["size"] == pytest.approx(1, abs=3 * comparison["size_error"])
+
+
+@pytest.mark.parametrize("name", ["larger", "smaller"])
+def test_a_wrong_pixel_size_of_a_blurred_reference_is_found(check, maps, tmp_path, name):
+    reference = blurred(maps / f"{name}.mrc", 40.0, tmp_path)
+    _, result = check("--ref", reference, "--firstiter_cc", "--n_compared", "100")
+    assert topics(result) == ["pixel_size"]
 
 
 def test_inverted_contrast_is_an_error(check, maps, capsys):

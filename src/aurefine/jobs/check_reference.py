@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +36,11 @@ IntArray = npt.NDArray[np.int64]
 _FEWEST = 30  # particles that tell something
 _PERIODS = 8  # across the particle, at the resolution of the comparison
 _FILTERED = 5e-3  # of the largest amplitude; where a reference falls below, it is filtered
-_TOLERANCE = 0.04  # of the size, plus two standard deviations
+_TOLERANCE = 0.04  # of the size, for what the bias taken off leaves, plus
+_DEVIATIONS = 2.0  # standard deviations
+_PRECISE = 0.01  # standard deviation, and half the difference from 1, that need no more particles
+_CLEARLY = 1.5  # times the tolerance; more particles would change nothing then
+_MORE = 4  # times as many particles are compared if the first ones leave the size open
 _WIDE = np.linspace(0.5, 2.0, 31)  # sizes tried if none of the usual ones fits
 _INVERTED = -5.0  # evidence below which the contrast is inverted
 _NOTHING = 3.0  # evidence below which nothing matches
@@ -50,10 +55,12 @@ class ReferenceReport:
     n_particles: int
     resolution: float  # Å
     evidence: float  # of the contrast, see `contrast_evidence`
-    slope: float  # of the greyscale; 0 if unknown
-    size: float  # of the particle in the images; 0 if unknown
-    size_error: float
-    findings: tuple[Finding, ...]
+    slope: float = 0.0  # of the greyscale; 0 if unknown
+    size: float = 0.0  # of the particle in the images; 0 if unknown
+    size_error: float = 0.0
+    size_tolerance: float = np.inf  # differences of the size that would not be noticed
+    leaves_size_open: bool = False  # whether more particles might tell more of it
+    findings: tuple[Finding, ...] = ()
 
     @property
     def is_absolute(self) -> bool:
@@ -89,7 +96,7 @@ def check_reference(
     model : HalfModel
         Noise spectra.
     n_particles : int
-        Of each geometry that are used.
+        Of each geometry that are used; more if these leave the size open.
 
     Returns
     -------
@@ -101,15 +108,15 @@ def check_reference(
     limit = resolution_of_reference(reference, pixel_size)
     cleaned = _without_background(reference, diameter / (2 * pixel_size), options.mask_edge_px)
     reports = []
-    for label, rows in _rows_by_geometry(particles, n_particles, seed):
+    for label, rows in _rows_by_geometry(particles, _MORE * n_particles, seed):
 
-        def search_to(largest: float, rows: IntArray = rows) -> ReferenceSearch:
+        def search_to(largest: float, n: int, rows: IntArray = rows) -> ReferenceSearch:
             return prepare_search(
                 cleaned,
                 pixel_size,
                 particles,
                 poses,
-                rows,
+                np.sort(rows[:n]),
                 model,
                 group,
                 options,
@@ -119,7 +126,12 @@ def check_reference(
                 pool=pool,
             )
 
-        reports.append(_compare(search_to, label, name, diameter, options, seed))
+        report = None
+        for n in (n_particles, _MORE * n_particles):
+            if report is None or (report.leaves_size_open and report.n_particles < len(rows)):
+                report = _compare(partial(search_to, n=n), label, name, diameter, options, seed)
+        assert report is not None
+        reports.append(report)
     return reports
 
 
@@ -188,8 +200,7 @@ def _rows_by_geometry(
             str(particles.optics_groups[g].number) for g in groups
         )
         label = names if len(by_geometry) > 1 else ""
-        part = rng.permutation(rows)[:n_particles]
-        chosen.append((f"{label} ({key[1]:g} Å/px)", np.sort(part)))
+        chosen.append((f"{label} ({key[1]:g} Å/px)", rng.permutation(rows)[:n_particles]))
     return chosen
 
 
@@ -220,7 +231,7 @@ def _compare(
             remedy="Extract the particles again with --invert_contrast if they are dark, or "
             "multiply the reference by -1 (aurefine image-handler --multiply_constant -1).",
         )  # fmt: skip
-        return ReferenceReport(n, resolution, evidence, 0.0, 0.0, 0.0, (finding,))
+        return ReferenceReport(n, resolution, evidence, findings=(finding,))
     if evidence < _NOTHING:
         finding = Finding(
             level="warning", topic="no_match", numbers=numbers,
@@ -230,44 +241,87 @@ def _compare(
             f"{resolution:.0f} Å.",
             remedy="Compare 2D class averages with projections of the reference.",
         )  # fmt: skip
-        return ReferenceReport(n, resolution, evidence, 0.0, 0.0, 0.0, (finding,))
+        return ReferenceReport(n, resolution, evidence, findings=(finding,))
     slope = greyscale_slope(search, as_given, options.initial_lowpass)
+    measured = _measure_size(search, matches, diameter, seed)
+    if measured is None:
+        return ReferenceReport(n, resolution, evidence, slope)
+    findings = _judge_size(search, search_to, measured, sample, name, diameter, seed)
+    return ReferenceReport(
+        n, resolution, evidence, slope,
+        size=findings[0].numbers["size"] if findings else measured.size,
+        size_error=measured.error, size_tolerance=measured.tolerance,
+        leaves_size_open=not (measured.is_right or measured.is_clearly_off),
+        findings=findings,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """Size of the particle in the images over that in the reference."""
+
+    estimate: SizeEstimate  # before the bias of the method is taken off
+    size: float
+    error: float  # standard deviation, of the bias included
+
+    @property
+    def tolerance(self) -> float:
+        """What a size may differ from 1 by chance."""
+        return _TOLERANCE + _DEVIATIONS * self.error
+
+    @property
+    def is_off(self) -> bool:
+        """Whether the size differs from 1 by more than that."""
+        return abs(self.size - 1) > self.tolerance
+
+    @property
+    def is_clearly_off(self) -> bool:
+        """Whether it is so far off that more particles would not change that."""
+        return self.estimate.is_at_border or abs(self.size - 1) > _CLEARLY * self.tolerance
+
+    @property
+    def is_right(self) -> bool:
+        """Whether it is so near to 1 that more particles would not change that."""
+        return self.error <= _PRECISE and abs(self.size - 1) <= 2 * _PRECISE
+
+
+def _measure_size(
+    search: ReferenceSearch, matches: list[SizeMatch], diameter: float, seed: int
+) -> _Size | None:
+    """Find the size, corrected by what the method gives for images made from the reference."""
     estimate = estimate_size(search, matches, diameter, seed)
     if estimate is None:
-        return ReferenceReport(n, resolution, evidence, slope, 0.0, 0.0, ())
-    findings = _judge_size(search_to, search, as_given, estimate, sample, name, diameter, seed)
-    if findings:
-        estimate = replace(estimate, size=findings[0].numbers["size"])
-    return ReferenceReport(n, resolution, evidence, slope, estimate.size, estimate.error, findings)
+        return None
+    measured = _Size(estimate, estimate.size, estimate.error)
+    if estimate.is_at_border or measured.is_right:
+        return measured
+    synthetic = search.with_synthetic_images(matches[len(SIZES) // 2], seed)
+    own = [synthetic.match(float(size)) for size in SIZES]
+    expected = estimate_size(synthetic, own, diameter, seed)
+    if expected is None or expected.is_at_border:
+        return measured
+    error = float(np.hypot(estimate.error, expected.error))
+    return _Size(estimate, estimate.size / expected.size, error)
 
 
 def _judge_size(
-    search_to: Callable[[float], ReferenceSearch],
     search: ReferenceSearch,
-    as_given: SizeMatch,
-    estimate: SizeEstimate,
+    search_to: Callable[[float], ReferenceSearch],
+    measured: _Size,
     sample: str,
     name: str,
     diameter: float,
     seed: int,
 ) -> tuple[Finding, ...]:
     """Report a size that differs from 1 by more than chance and the method allow."""
-    size, error = estimate.size, estimate.error
-    tolerance = _TOLERANCE + 2 * error
-    if abs(size - 1) <= tolerance:
+    if not measured.is_off:
         return ()
-    if estimate.is_at_border:
-        wide = search_to(float(_WIDE[-1]))
-        found = estimate_size(wide, [wide.match(float(x)) for x in _WIDE], diameter, seed)
-        if found is not None and abs(found.size - 1) > tolerance:
+    size, error = measured.size, measured.error
+    if measured.estimate.is_at_border:
+        search = search_to(float(_WIDE[-1]))
+        found = estimate_size(search, [search.match(float(x)) for x in _WIDE], diameter, seed)
+        if found is not None and abs(found.size - 1) > measured.tolerance:
             size = found.size
-    else:
-        # what the method gives for images made from the reference itself
-        synthetic = search.with_synthetic_images(as_given, seed)
-        own = [synthetic.match(float(x)) for x in SIZES]
-        expected = estimate_size(synthetic, own, diameter, seed)
-        if expected is not None and abs(size / expected.size - 1) <= tolerance:
-            return ()
     larger = f"{abs(size - 1) * 100:.0f} % {'larger' if size > 1 else 'smaller'}"
     pixel_size = search.geometry.pixel_size
     return (

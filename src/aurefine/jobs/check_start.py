@@ -25,7 +25,8 @@ __all__ = ["check_start", "compare_with_reference", "report_lines"]
 
 Float32 = npt.NDArray[np.float32]
 
-_N_COMPARED = 100  # particles that tell within a second
+_N_COMPARED = 100  # particles at first; they tell within a second or so
+_UNNOTICED = 0.07  # difference of the size; users are told if larger ones are not noticed either
 _AXES_RESOLUTION = 20.0  # Å, without an initial low-pass filter
 
 
@@ -171,6 +172,11 @@ def report_lines(reports: Sequence[ReferenceReport]) -> list[str]:
             text += f", greyscale factor {report.slope:.2g}"
         if report.size > 0:
             text += f", size {report.size:.3f} ± {report.size_error:.3f}"
+        if report.slope > 0 and report.size == 0:
+            text += "; the reference has too little detail to measure the size"
+        elif not report.findings and _UNNOTICED < report.size_tolerance < np.inf:
+            text += f"; a pixel size wrong by less than {report.size_tolerance * 100:.0f} % would "
+            text += "not be noticed with this reference and number of particles"
         lines.append(text)
     return lines
 
