@@ -1,7 +1,9 @@
+import errno
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 import pytest
@@ -121,6 +123,18 @@ def test_a_file_in_its_place_is_an_error(images, tmp_path):
     settings = ScratchSettings(str(tmp_path / "file"))
     with (
         pytest.raises(OptionError, match="--scratch_dir"),
+        images_on_scratch(images, settings, print),
+    ):
+        pass
+
+
+def test_a_folder_that_takes_no_files_is_an_error(images, settings, monkeypatch):
+    def refuse(**_):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)  # root may write everywhere
+    with (
+        pytest.raises(OptionError, match=r"--scratch_dir.*Permission denied"),
         images_on_scratch(images, settings, print),
     ):
         pass

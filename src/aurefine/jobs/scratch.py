@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,8 +69,8 @@ def images_on_scratch(
     directory = Path(settings.directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        if not os.access(directory, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        with tempfile.TemporaryFile(dir=directory):  # the only sure way to see that it takes files
+            pass
         _remove_unused(directory)
     except OSError as error:
         raise OptionError(
@@ -146,7 +146,8 @@ def _make_copies(
         return
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    free = shutil.disk_usage(folder).free - settings.keep_free_gb * _GB
+    space = shutil.disk_usage(folder).free
+    free = space - settings.keep_free_gb * _GB
     stacks = images.stacks()
     n_all, n_copied, copied = 0, 0, 0
     try:
@@ -167,8 +168,8 @@ def _make_copies(
     write(f" Copied {n_copied} of {n_all} particle images ({copied / _GB:.2f} GB) to {folder}")
     if n_copied < n_all:
         write(
-            f" The other {n_all - n_copied} are read from where they are: {free / _GB:.2f} GB were "
-            f"free beyond the {settings.keep_free_gb:g} GB of --keep_free_scratch"
+            f" The other {n_all - n_copied} are read from where they are: of {space / _GB:.2f} GB "
+            f"that were free, --keep_free_scratch leaves {settings.keep_free_gb:g} GB"
         )
 
 
