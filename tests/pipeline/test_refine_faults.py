@@ -88,7 +88,10 @@ def break_and_look(project, folder, whole, moment, what):
     """Let the disk fail and see that earlier iterations are as they were."""
     words, expected, _ = whole
     output = ["--o", f"{folder}/run", "--continue", "auto"]
-    code, messages, _ = run(project, folder, moment, what, *words, *output)
+    code, messages, n_moments = run(project, folder, moment, what, *words, *output)
+    if 0 < n_moments < moment:  # moments in figures and logs vary: this run ended before its fault
+        assert code == 0
+        return
     assert "Traceback" not in messages
     reason = {"full": "disk is full", "readonly": "file system is read-only"}[what]
     assert reason in messages
