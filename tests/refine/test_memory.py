@@ -16,6 +16,7 @@ from aurefine.refine.memory import (
     smaller,
     sums_bytes,
     sums_wait_in_file,
+    table_limit,
 )
 from aurefine.refine.options import RefineOptions
 from aurefine.refine.projector import build_projector
@@ -131,3 +132,12 @@ def test_batches_follow_the_budget():
     assert batch_size(64, 1608, 84, 1.0) > batch_size(64, 1608, 84, 0.2)
     assert batch_size(64, 1608, 84, 0.001) == 8
     assert batch_size(512, 10**5, 84, 0.01) == 4
+
+
+def test_searches_of_all_orientations_can_be_the_peak():
+    small = replace(SIZE, box=64, memory_budget=0.4, n_particles=1000)
+    assert memory_need(small, 32, is_last=True).moment == "the last iteration"
+    searching = replace(small, n_orientations=36864, search_shell=21)
+    need = memory_need(searching, 32, is_last=True)
+    assert need.moment == "a search of all orientations"
+    assert need.peak < memory_need(small, 32, is_last=True).peak + 1.5 * table_limit(0.4)

@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from aurefine.errors import OptionError
-from aurefine.geometry.sampling import coarse_offsets
+from aurefine.geometry.sampling import angular_step, coarse_offsets, psi_angles
 from aurefine.geometry.symmetry import point_group
 from aurefine.jobs.machine import FreeMemory, free_disk, free_memory
 from aurefine.jobs.refine_input import Inputs
 from aurefine.jobs.refine_options import RunSettings
+from aurefine.refine.initialise import resolve_diameter
 from aurefine.refine.memory import MemoryNeed, RunSize, disk_need, memory_need, smaller
 from aurefine.refine.options import RefineOptions
+from aurefine.refine.plan import coarse_image_size
 
 __all__ = ["Forecast", "forecast", "forecast_lines", "refuse_if_too_large", "run_size"]
 
@@ -85,19 +87,19 @@ def _n_orientations(options: RefineOptions) -> int:
     if order < 0:
         return 0
     n_directions: int = -(-12 * 4**order // len(point_group(options.symmetry).matrices))
-    n_psi: int = 6 * 2**order
-    return n_directions * n_psi
+    return n_directions * len(psi_angles(angular_step(order)))
 
 
 def _search_shell(inputs: Inputs, options: RefineOptions) -> int:
-    """Largest shell of its first pass (spec 3.1)."""
+    """Largest shell of its first pass."""
     order = _finest_order(options)
     if order < 0:
         return 0
-    extent = inputs.box_size * inputs.pixel_size
-    diameter = options.particle_diameter if options.particle_diameter > 0 else extent
-    arc = np.pi * diameter / (6 * 2**order) / 1.2
-    return min(inputs.box_size // 2, int(np.ceil(extent / arc)))
+    box, pixel_size = inputs.box_size, inputs.pixel_size
+    diameter = resolve_diameter(options, box, pixel_size)
+    group = inputs.particles.optics_groups[0]
+    step = angular_step(order)
+    return coarse_image_size(group, box, pixel_size, box, step, diameter, options) // 2
 
 
 def forecast(size: RunSize, output_root: str, n_processes: int = 1) -> Forecast:
@@ -130,10 +132,9 @@ def forecast_lines(found: Forecast) -> list[str]:
     stages = sorted(found.need.stages.items(), key=lambda item: -item[1])
     parts = ", ".join(f"{name} {_gib(n_bytes)}" for name, n_bytes in stages)
     several = f" in each of {found.n_processes} processes here" if found.n_processes > 1 else ""
-    is_search = stages[0][0] == "all orientations"
-    where = "in searches of all orientations" if is_search else "in the last iteration"
     return [
-        f" Memory: at most {_gib(found.need.peak)} GiB{several}, {where} (GiB by stage: {parts})",
+        f" Memory: at most {_gib(found.need.peak)} GiB{several}, in {found.need.moment} "
+        f"(GiB by stage: {parts})",
         f" Memory: {_gib(found.memory.n_bytes)} GiB can be used ({found.memory.reason})",
         f" Disk: {_gib(found.disk)} GiB for the last iteration, {_gib(found.disk_of_others)} GiB "
         f"for each one before; {_gib(found.free_disk)} GiB are free in {found.folder}",
@@ -158,7 +159,7 @@ def refuse_if_too_large(
     problems = []
     if found.total > found.memory.n_bytes:
         problems.append(
-            f"memory: the last iteration needs {_gib(found.total)} GiB on this machine, but only "
+            f"memory: {found.need.moment} needs {_gib(found.total)} GiB on this machine, but only "
             f"{_gib(found.memory.n_bytes)} GiB can be used ({found.memory.reason}). "
             f"{_advice(found, is_continued=is_continued)}"
         )

@@ -45,10 +45,11 @@ def symmetrise(sums: HalfSums, group: PointGroup, pool: WorkerPool) -> None:
     plane = sums.volume[:, :, 0, :]
     mirrored = plane[::-1, ::-1].copy()
     mirrored[..., 1] *= -1
-    centre, reach = len(plane) // 2, row_reach(len(plane))
+    centre = len(plane) // 2
     mirrored[centre, centre] = 0
-    for z, y in enumerate(reach):
-        rows = slice(centre - y, centre + y + 1)
+    reach = row_reach(len(plane))
+    rows_in_use = [(z, slice(centre - y, centre + y + 1)) for z, y in enumerate(reach)]
+    for z, rows in rows_in_use:
         plane[z, rows] += mirrored[z, rows]
     if len(group.matrices) == 1:
         return
@@ -57,8 +58,7 @@ def symmetrise(sums: HalfSums, group: PointGroup, pool: WorkerPool) -> None:
         return
     for components in (slice(2, 3), slice(0, 2)):  # weights and data do not mix
         found = _symmetrised(sums, group, components, pool)
-        for z, y in enumerate(reach):
-            rows = slice(centre - y, centre + y + 1)
+        for z, rows in rows_in_use:
             sums.volume[z, rows, :, components] = found[z, rows]
         del found  # before there is another one
 

@@ -27,6 +27,7 @@ __all__ = [
     "table_limit",
 ]
 
+_SEARCH = "all orientations"  # stage
 _GIB = 1 << 30
 _MIB = 1 << 20
 _MAX_BATCH = 512  # particles
@@ -79,6 +80,12 @@ class MemoryNeed:
     def peak(self) -> int:
         """Largest of them."""
         return max(self.stages.values())
+
+    @property
+    def moment(self) -> str:
+        """When in a run the peak is reached."""
+        is_search = max(self.stages, key=lambda name: self.stages[name]) == _SEARCH
+        return "a search of all orientations" if is_search else "the last iteration"
 
 
 def padded_map_bytes(box: int, padding: float) -> int:
@@ -155,7 +162,7 @@ def memory_need(size: RunSize, r_max: int, *, is_last: bool) -> MemoryNeed:
         # most of the padded map is zero and takes no memory
         "reference": other_sums + max(padded + int(_TOUCHED * padded), padded + projector),
         "alignment": other_sums + sums + projector + _working_set(size, r_max),
-        "all orientations": _exhaustive_search(size, min(size.search_shell, r_max)),
+        _SEARCH: _exhaustive_search(size, min(size.search_shell, r_max)),
         "symmetry": other_sums + sums + symmetric,
         "FSC": other_sums + sums + unfiltered + 2 * one_map,
         "reconstruction": other_sums + sums + unfiltered + inverse + 2 * one_map,
