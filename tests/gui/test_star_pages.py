@@ -1,5 +1,6 @@
 """Pages of STAR tables agree with the reader of whole files, wherever blocks of bytes are cut."""
 
+import threading
 import time
 
 import pytest
@@ -76,6 +77,29 @@ def test_first_rows_are_there_before_the_file_is_read(tmp_path, monkeypatch, sma
     assert [row[0] for row in page.rows] == ["mic0", "mic1", "mic2", "mic3", "mic4"]
     assert not page.outline.is_complete
     assert wait(pages, path)[0].n_rows == 3000
+
+
+def test_a_file_is_not_complete_while_another_table_may_follow(tmp_path, monkeypatch):
+    path = tmp_path / "two.star"
+    path.write_text(table("first", [("a", "1")], end="\n\n") + table("second", [("b", "2")]))
+    read_head = star_pages._read_head
+    is_asked, may_go_on = threading.Event(), threading.Event()
+
+    def late(head, position):
+        if position:
+            is_asked.set()
+            assert may_go_on.wait(30)
+        return read_head(head, position)
+
+    monkeypatch.setattr(star_pages, "_read_head", late)
+    file = star_pages._StarFile(path, path.stat().st_size)
+    file.start()
+    assert is_asked.wait(30)
+    assert [(o.name, o.n_rows, o.is_complete) for o in file.outlines()] == [("first", 1, False)]
+    may_go_on.set()
+    file.wait_for_first_page()
+    found = [(o.name, o.n_rows, o.is_complete) for o in file.outlines()]
+    assert found == [("first", 1, True), ("second", 1, True)]
 
 
 def test_list_of_values_is_a_table_of_labels(tmp_path):

@@ -11,7 +11,7 @@ import os
 import re
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -79,8 +79,8 @@ class StarPages:
         self._files: OrderedDict[tuple[str, int, int], _StarFile] = OrderedDict()
 
     def outlines(self, path: Path) -> list[TableOutline]:
-        """List the blocks found so far; the last is not complete while the file is read."""
-        return [table.outline for table in self._file(path).tables]
+        """List the blocks found so far; the last is not complete while more may follow."""
+        return self._file(path).outlines()
 
     def page(self, path: Path, block: int, start: int, count: int) -> StarPage:
         """Return up to `count` rows from row `start` (0-based) of a block.
@@ -114,6 +114,7 @@ class _StarFile:
         self._path = path
         self._size = size
         self._stopped = False
+        self._is_scanned = False
         self._error: str = ""
         self._ready = threading.Event()  # the first page can be shown
         self._thread = threading.Thread(target=self._scan, daemon=True)
@@ -129,6 +130,13 @@ class _StarFile:
         self._ready.wait(30)
         if self._error and not self.tables:
             raise StarError(self._error)
+
+    def outlines(self) -> list[TableOutline]:
+        is_scanned = self._is_scanned  # asked first: a block found meanwhile must not look the last
+        found = [table.outline for table in self.tables]
+        if found and not is_scanned:
+            found[-1] = replace(found[-1], is_complete=False)
+        return found
 
     def page(self, block: int, start: int, count: int) -> StarPage:
         if not 0 <= block < len(self.tables):
@@ -162,6 +170,7 @@ class _StarFile:
             self._error = f"{self._path.name}: {error}"
         if not self.tables and not self._error:
             self._error = f"{self._path.name}: is not a STAR file: it has no line data_NAME."
+        self._is_scanned = True
         self._ready.set()
 
     def _scan_blocks(self, descriptor: int) -> None:

@@ -17,6 +17,7 @@ export function starTable(path) {
   let scroller = null;
   let spacer = null;
   let status = null;
+  let chooser = null;
   let frame = 0;
   let first = 0;
   let widths = [];
@@ -108,8 +109,8 @@ export function starTable(path) {
     status = h("span", { class: "muted star-status", role: "status" });
     const jump = h("input", { type: "text", class: "short", inputmode: "numeric", placeholder: "row", "aria-label": "Go to row" });
     jump.addEventListener("change", () => { const row = Number(jump.value.replace(/\s/g, "")); if (row >= 1) go(row - 1); });
-    const chooser = h("div", { class: "segments", role: "tablist", "aria-label": "Blocks" }, blocks.map((other, number) =>
-      h("button", { type: "button", role: "tab", "aria-selected": number === index, onclick: () => open(number) }, other.block || "(unnamed)")));
+    chooser = h("div", { class: "segments", role: "tablist", "aria-label": "Blocks" });
+    showBlocks();
     clear(root, h("div", { class: "star-bar" }, chooser, h("span", { class: "grow" }), status, h("label", { class: "inline" }, "Go to", jump)), scroller);
     scroller.addEventListener("scroll", scrolled);
     scroller.addEventListener("keydown", (event) => {
@@ -122,19 +123,26 @@ export function starTable(path) {
     });
     new ResizeObserver(later).observe(scroller);
     grow(sample);
-    if (!sample.complete) watch(index);
+    if (blocks.some((other) => !other.complete)) watch(index);
     later();
+  }
+
+  function showBlocks() {
+    clear(chooser, blocks.map((other, number) =>
+      h("button", { type: "button", role: "tab", "aria-selected": number === block, onclick: () => open(number) }, other.block || "(unnamed)")));
   }
 
   async function watch(index) {
     while (root.isConnected && block === index) {
       await new Promise((done) => setTimeout(done, 500));
       const found = await get("/api/files/blocks", { path });
+      if (block !== index || !found.blocks[index]) return;
+      const isLonger = found.blocks.length > blocks.length;
       blocks = found.blocks;
-      if (block !== index || !blocks[index]) return;
+      if (isLonger) showBlocks();
       grow(blocks[index]);
       later();
-      if (blocks[index].complete) return;
+      if (blocks.every((other) => other.complete)) return;
     }
   }
 
