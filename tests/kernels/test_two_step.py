@@ -15,19 +15,34 @@ def assert_equal(fast, slow):
         assert np.array_equal(found, expected)
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 40)])
+@pytest.mark.parametrize("n_particles, n_offsets, n_orientations", [(1, 1, 1), (3, 5, 40)])
+def test_best_over_offsets_equals_the_reference(n_particles, n_offsets, n_orientations):
+    arguments = (
+        normal(n_particles, n_offsets, n_orientations),
+        np.abs(normal(n_particles, n_orientations, seed=1)),
+        normal(n_orientations, seed=2),
+        normal(n_particles, n_offsets, seed=3),
+    )
+    found, expected = (np.empty((n_particles, n_orientations), np.float32) for _ in range(2))
+    two_step.best_over_offsets(*arguments, found)
+    reference.best_over_offsets(*arguments, expected)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 40)])
 @pytest.mark.parametrize("drop", [0.0, 1.0, 1e9])
 def test_likely_orientations_equal_the_reference(shape, drop):
-    log_weights = normal(*shape)
-    fast = two_step.likely_orientations(log_weights, drop)
-    assert_equal(fast, reference.likely_orientations(log_weights, drop))
+    best = normal(*shape)
+    assert_equal(
+        two_step.likely_orientations(best, drop), reference.likely_orientations(best, drop)
+    )
 
 
 def test_the_best_orientation_is_always_likely():
-    log_weights = normal(2, 4, 30)
-    first, likely = two_step.likely_orientations(log_weights, 0.0)
+    best = normal(2, 30)
+    first, likely = two_step.likely_orientations(best, 0.0)
     assert first.tolist() == [0, 1, 2]
-    assert likely.tolist() == log_weights.max(axis=1).argmax(axis=1).tolist()
+    assert likely.tolist() == best.argmax(axis=1).tolist()
 
 
 # more than 1024 points make the outputs grow

@@ -375,15 +375,15 @@ def test_an_image_that_is_not_finite_is_named(simulate, options, plan_for, half_
         align(case, plan_for(case, options()), half_model(case), pool)
 
 
-@pytest.mark.parametrize("is_local", [False, True])
+@pytest.mark.parametrize("is_local, memory_budget", [(False, 0.4), (False, 1e-5), (True, 0.4)])
 @pytest.mark.parametrize("noise", [0.3, 1.0, 2.0])
 def test_two_steps_find_what_one_step_finds(
-    is_local, noise, simulate, options, plan_for, half_model, pool
+    is_local, memory_budget, noise, simulate, options, plan_for, half_model, pool
 ):
     """The inner rings leave out orientations without weight only, however peaked it is."""
     case = simulate(40, ctf=True, noise=noise, fraction=FRACTION)
     sampling = {"order": 3, "psi_step": 7.5, "is_local": is_local, "sigma_angle": 7.5}
-    settings = options(ctf=True, offset_range_px=1.0)
+    settings = options(ctf=True, offset_range_px=1.0, memory_budget=memory_budget)
     plan = plan_for(case, settings, current_size=28, **sampling)
     assert plan.geometries[0].n_coarse >= 256  # enough for two steps
     one_step = replace(plan, options=replace(settings, two_step_scoring=False))

@@ -12,6 +12,7 @@ import numpy as np
 
 from aurefine.geometry.euler import matrix_from_euler
 from aurefine.kernels.reference_search import (
+    best_over_offsets,
     exponentiate,
     fine_scores,
     finish_coarse_scores,
@@ -43,6 +44,7 @@ from aurefine.kernels.reference_volume import (
 )
 
 __all__ = [
+    "best_over_offsets",
     "children_with_weight",
     "combine_images",
     "crop_transform",

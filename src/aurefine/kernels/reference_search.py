@@ -235,9 +235,16 @@ def select_best_correlation(
 # first pass in two steps -----------------------------------------------------------------------
 
 
-def likely_orientations(log_weights: Array, drop: float) -> tuple[Array, Array]:
+def best_over_offsets(
+    cross: Array, norms: Array, log_prior: Array, offset_priors: Array, out: Array
+) -> None:
+    """Log weights at the best offsets; see `two_step.best_over_offsets`."""
+    best = (cross.astype(np.float64) + offset_priors[:, :, None]).max(axis=1)
+    out[:] = best + log_prior - norms / 2
+
+
+def likely_orientations(best: Array, drop: float) -> tuple[Array, Array]:
     """Orientations that come near the best one; see `two_step.likely_orientations`."""
-    best = log_weights.max(axis=1)  # (n_particles, n_orientations)
     is_likely = best >= best.max(axis=1, keepdims=True) - np.float32(drop)
     return np.cumsum([0, *is_likely.sum(axis=1)]), np.nonzero(is_likely)[1]
 

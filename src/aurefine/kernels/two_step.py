@@ -13,49 +13,66 @@ from aurefine.kernels.posterior import select_significant
 from aurefine.kernels.scoring import slice_norms
 from aurefine.kernels.slices import extract_slices
 
-__all__ = ["likely_orientations", "score_likely", "score_local"]
+__all__ = ["best_over_offsets", "likely_orientations", "score_likely", "score_local"]
 
 _CHUNK = 16
 _NOTHING = np.float32(-np.inf)
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-def likely_orientations(log_weights, drop):
-    """Orientations whose best log weight over all offsets is within `drop` of the best of all.
+def best_over_offsets(cross, norms, log_prior, offset_priors, out):
+    """Write the log weight of each orientation at its best offset.
 
     Parameters
     ----------
-    log_weights : float32, shape (n_particles, n_offsets, n_orientations)
+    cross : float32, shape (n_particles, n_offsets, n_orientations)
+    norms : float32, shape (n_particles, n_orientations)
+    log_prior : float32, shape (n_orientations,)
+    offset_priors : float32, shape (n_particles, n_offsets)
+    out : float32, shape (n_particles, n_orientations)
+    """
+    for p in range(cross.shape[0]):
+        row = out[p]
+        row[:] = _NOTHING
+        for t in range(cross.shape[1]):
+            other = cross[p, t]
+            prior = offset_priors[p, t]
+            for o in range(row.size):
+                row[o] = max(row[o], other[o] + prior)
+        norm = norms[p]
+        for o in range(row.size):
+            row[o] += log_prior[o] - np.float32(0.5) * norm[o]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def likely_orientations(best, drop):
+    """Orientations whose log weight is within `drop` of that of the best one.
+
+    Parameters
+    ----------
+    best : float32, shape (n_particles, n_orientations)
     drop : float
 
     Returns
     -------
     first : int64, shape (n_particles + 1,)
+        Orientations of particle p are first[p] to first[p + 1].
     orientations : int64, shape (n_likely,)
     """
-    n_particles, n_offsets, n_orientations = log_weights.shape
-    best = np.empty((n_particles, n_orientations), np.float32)
+    n_particles, n_orientations = best.shape
+    limit = np.empty(n_particles, np.float32)
     first = np.zeros(n_particles + 1, np.int64)
     for p in range(n_particles):
-        row = best[p]
-        row[:] = log_weights[p, 0]
-        for t in range(1, n_offsets):
-            other = log_weights[p, t]
-            for o in range(n_orientations):
-                row[o] = max(row[o], other[o])
-        limit = row.max() - drop
+        limit[p] = best[p].max() - drop
         n = 0
         for o in range(n_orientations):
-            if row[o] >= limit:
-                n += 1
+            n += best[p, o] >= limit[p]
         first[p + 1] = first[p] + n
     orientations = np.empty(first[n_particles], np.int64)
     for p in range(n_particles):
-        row = best[p]
-        limit = row.max() - drop
         n = first[p]
         for o in range(n_orientations):
-            if row[o] >= limit:
+            if best[p, o] >= limit[p]:
                 orientations[n] = o
                 n += 1
     return first, orientations

@@ -16,6 +16,7 @@ from aurefine.parallel.pool import WorkerPool
 from aurefine.refine import coarse, search
 from aurefine.refine.batch import PreparedBatch, prepare_batch
 from aurefine.refine.combine import Statistics, accumulate, backprojection_weights
+from aurefine.refine.exhaustive import ExhaustiveSearch
 from aurefine.refine.given import given_search
 from aurefine.refine.local import local_search
 from aurefine.refine.particles import ParticleSet
@@ -204,7 +205,7 @@ class HalfStep:
                 self.pool,
             )
         if self.table is not None:
-            return coarse.global_search(
+            return ExhaustiveSearch(
                 batch,
                 cross_weights,
                 norm_weights,
@@ -214,7 +215,7 @@ class HalfStep:
                 self.geometry,
                 self.projector,
                 self.pool,
-            )
+            ).run()
         current = self._centres(batch.rows)
         return local_search(
             batch,

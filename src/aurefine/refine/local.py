@@ -14,7 +14,8 @@ from aurefine.kernels.local import fill_local_orientations
 from aurefine.kernels.two_step import score_local
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.batch import PreparedBatch
-from aurefine.refine.coarse import LIKELY_DROP, Pairs, coarse_rows, inner_pixels, join_firsts
+from aurefine.refine.coarse import Pairs, coarse_rows, join_firsts
+from aurefine.refine.exhaustive import LIKELY_DROP, inner_pixels
 from aurefine.refine.plan import ImageGeometry, IterationPlan
 from aurefine.refine.projector import Projector
 

@@ -216,21 +216,25 @@ def _exhaustive_search(size: RunSize, shell: int) -> int:
     voxels = occupied_voxels(_radius(size.box, size.padding, shell))
     n_pixels = fourier_pixels(size.box, 2 * shell).n_pixels
     slices = min(TABLE_BYTES * size.n_orientations * n_pixels, table_limit(size.memory_budget))
-    # the inner rings are there twice
-    slices += slices // 6
-    return (8 + 12 * size.halves_here) * voxels + slices + _working_set(size, shell)
+    scores = 4 * size.n_orientations * _particles_in_batch(size, n_pixels)
+    working = _working_set(size, shell)
+    return (8 + 12 * size.halves_here) * voxels + slices + scores + working
 
 
 def _working_set(size: RunSize, r_max: int) -> int:
     """Arrays of the batches in flight."""
     n_pixels = fourier_pixels(size.box, 2 * r_max).n_pixels
-    most = batch_size(size.box, n_pixels, size.n_fine_offsets, size.memory_budget)
-    n = min(most, -(-size.n_particles // 2))
+    n = _particles_in_batch(size, n_pixels)
     images = 4 * n * (4 * size.box**2 + 18 * n_pixels)
     rows = int(8 * n * n_pixels * size.n_fine_offsets * _ROW_SHARE)
     ramps = 8 * n_pixels * size.n_fine_offsets
     window = min(_WINDOW, 12 * n * n_pixels * _SLICES)
     return images + rows + ramps + window + _PER_THREAD * size.n_threads
+
+
+def _particles_in_batch(size: RunSize, n_pixels: int) -> int:
+    most = batch_size(size.box, n_pixels, size.n_fine_offsets, size.memory_budget)
+    return min(most, -(-size.n_particles // 2))
 
 
 def _radius(box: int, padding: float, r_max: int) -> int:

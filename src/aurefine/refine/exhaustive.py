@@ -1,0 +1,242 @@
+"""First pass over every coarse orientation and offset, by matrix products (spec 3.7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from aurefine.kernels.posterior import significant_points
+from aurefine.kernels.scoring import finish_coarse_scores
+from aurefine.kernels.two_step import (
+    best_over_offsets,
+    likely_orientations,
+    score_likely,
+    score_local,
+)
+from aurefine.parallel.pool import WorkerPool
+from aurefine.refine.batch import PreparedBatch
+from aurefine.refine.coarse import (
+    CoarseTable,
+    Pairs,
+    coarse_rows,
+    extract_with_powers,
+    join_firsts,
+)
+from aurefine.refine.plan import ImageGeometry, IterationPlan
+from aurefine.refine.projector import Projector
+
+__all__ = ["LIKELY_DROP", "ExhaustiveSearch", "inner_pixels"]
+
+Float32 = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+Points = tuple[IntArray, IntArray, IntArray]  # range of each particle; orientations; offsets
+
+LIKELY_DROP = 32.0  # log weight below the best on the inner rings at which points are left out
+_FEW_PIXELS = 256  # below this number a first step on the inner rings tells too little
+_SCORE_BYTES = 48 << 20  # scores of the particles that one thread works on
+_MAX_BLOCK = 32  # particles in one matrix product
+_TILE = 1024  # orientations in one matrix product
+_CACHED_TILE = 256  # of them where slices and products stay in the cache
+_CACHED_FLOATS = 1 << 17  # products that do
+_PROBE = 8  # particles that show how many orientations are likely
+_MOST_LIKELY = 0.1  # share of likely orientations from which on two steps save nothing
+_LIKELY_BLOCK = 4  # particles whose likely orientations one thread scores at a time
+
+
+def inner_pixels(plan: IterationPlan, geometry: ImageGeometry) -> int:
+    """Number of leading pixels of the first of two steps; 0 for one step."""
+    if not plan.options.two_step_scoring or plan.use_correlation:
+        return 0
+    return geometry.n_inner if geometry.n_coarse >= _FEW_PIXELS else 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExhaustiveSearch:
+    """First pass of one batch over all coarse orientations."""
+
+    batch: PreparedBatch
+    cross_weights: Float32  # (n_particles, n_pixels)
+    norm_weights: Float32  # (n_particles, n_pixels)
+    offset_priors: Float32  # (n_particles, n_offsets)
+    table: CoarseTable
+    plan: IterationPlan
+    geometry: ImageGeometry
+    projector: Projector
+    pool: WorkerPool
+
+    def run(self) -> Pairs:
+        """Find the significant points, in two steps if that saves work.
+
+        Then the best offset of each orientation is found first, on the inner rings if these tell
+        enough, and only the orientations that come near the best one are scored in full.
+        """
+        found = None
+        if self.plan.options.two_step_scoring and not self.plan.use_correlation:
+            found = self._two_steps()
+        first, column, offset = found or self._one_step()
+        particle = np.repeat(np.arange(len(self.offset_priors)), np.diff(first))
+        return Pairs(
+            first=first,
+            orientation=self.table.orientation[column],
+            offset=offset,
+            log_prior=self.table.log_prior[column] + self.offset_priors[particle, offset],
+        )
+
+    def _one_step(self) -> Points:
+        """Score all points and choose among them."""
+        n_particles, n_offsets = self.offset_priors.shape
+        n_orientations, n_coarse = len(self.table.orientation), self.geometry.n_coarse
+        block = int(np.clip(_SCORE_BYTES // (4 * n_offsets * n_orientations), 1, _MAX_BLOCK))
+        options = self.plan.options
+
+        def work(part: slice) -> Points:
+            n = part.stop - part.start
+            rows = self._rows(part, n_coarse)
+            norm_rows = np.ascontiguousarray(self.norm_weights[part, :n_coarse])
+            scores = np.empty((n * n_offsets, n_orientations), np.float32)
+            norm_terms = np.empty((n, n_orientations), np.float32)
+            for tile in _parts(0, n_orientations, _TILE):
+                slices, powers = self._slices(tile, n_coarse)
+                scores[:, tile] = rows @ slices.T
+                norm_terms[:, tile] = norm_rows @ powers.T
+            finish_coarse_scores(
+                scores.reshape(n, n_offsets, n_orientations),
+                norm_terms,
+                self.table.log_prior,
+                self.offset_priors[part],
+                self.plan.use_correlation,
+            )
+            flat = scores.reshape(n, -1)
+            if self.plan.use_correlation:
+                counts, points = np.arange(n + 1), flat.argmax(axis=1)
+            else:
+                counts, points = significant_points(
+                    flat, options.adaptive_fraction, options.max_significant
+                )
+            offset, column = np.divmod(points, n_orientations)
+            return counts, column, offset
+
+        return _joined(self.pool.map(work, _parts(0, n_particles, block)))
+
+    def _two_steps(self) -> Points | None:
+        """Choose among the points of likely orientations; None if too many of them are likely."""
+        n_particles = len(self.offset_priors)
+        n_probe = min(_PROBE, n_particles)
+        best = self._best_over_offsets(slice(0, n_probe))
+        likely = likely_orientations(best, LIKELY_DROP)[1]
+        if len(likely) > _MOST_LIKELY * best.size:
+            return None
+        blocks = [(part, best[part]) for part in _parts(0, n_probe, _LIKELY_BLOCK)]
+        if n_particles > n_probe:
+            best = self._best_over_offsets(slice(n_probe, n_particles))
+            parts = _parts(n_probe, n_particles, _LIKELY_BLOCK)
+            blocks += [(p, best[p.start - n_probe : p.stop - n_probe]) for p in parts]
+        return _joined(self.pool.map(self._score_likely, blocks))
+
+    def _best_over_offsets(self, particles: slice) -> Float32:
+        """Log weights at the best offset, shape (n_particles, n_orientations).
+
+        All images pass each tile of orientations, and products go no farther than the cache.
+        """
+        n_offsets = self.offset_priors.shape[1]
+        n_orientations = len(self.table.orientation)
+        n_pixels = inner_pixels(self.plan, self.geometry) or self.geometry.n_coarse
+        block = max(1, _CACHED_FLOATS // (n_offsets * _CACHED_TILE))
+        parts = _parts(particles.start, particles.stop, block)
+        rows = self.pool.map(lambda part: self._rows(part, n_pixels), parts)
+        norm_rows = np.ascontiguousarray(self.norm_weights[:, :n_pixels])
+        best = np.empty((particles.stop - particles.start, n_orientations), np.float32)
+
+        def work(tile: slice) -> None:
+            slices, powers = self._slices(tile, n_pixels)
+            for part, own in zip(parts, rows, strict=True):
+                norms = norm_rows[part] @ powers.T
+                found = np.empty_like(norms)
+                best_over_offsets(
+                    (own @ slices.T).reshape(-1, n_offsets, len(slices)),
+                    norms,
+                    self.table.log_prior[tile],
+                    self.offset_priors[part],
+                    found,
+                )
+                best[part.start - particles.start : part.stop - particles.start, tile] = found
+
+        self.pool.map(work, _parts(0, n_orientations, _CACHED_TILE))
+        return best
+
+    def _score_likely(self, block: tuple[slice, Float32]) -> Points:
+        """Choose among the points of those orientations that are likely for some particles."""
+        part, best = block
+        table, geometry, options = self.table, self.geometry, self.plan.options
+        n_coarse = geometry.n_coarse
+        first, likely = likely_orientations(best, LIKELY_DROP)
+        rows = self._rows(part, n_coarse).reshape(len(best), -1, 2 * n_coarse)
+        norm_rows = np.ascontiguousarray(self.norm_weights[part, :n_coarse])
+        if table.slices is not None:
+            found: Points = score_likely(
+                first,
+                likely,
+                table.slices,
+                table.norms,
+                table.log_prior,
+                self.offset_priors[part],
+                rows,
+                norm_rows,
+                options.adaptive_fraction,
+                options.max_significant,
+            )
+            return found
+        counts, point, offset = score_local(
+            self.projector.volume,
+            first,
+            table.rotations[likely],
+            table.log_prior[likely],
+            geometry.slice_x[:n_coarse],
+            geometry.slice_y[:n_coarse],
+            0,
+            rows,
+            rows[:, :, :0],
+            norm_rows,
+            self.offset_priors[part],
+            LIKELY_DROP,
+            options.adaptive_fraction,
+            options.max_significant,
+            False,
+        )
+        return counts, likely[point], offset
+
+    def _rows(self, part: slice, n_pixels: int) -> Float32:
+        return coarse_rows(self.batch, self.cross_weights, part, n_pixels, self.geometry)
+
+    def _slices(self, tile: slice, n_pixels: int) -> tuple[Float32, Float32]:
+        """Leading pixels of the slices of some orientations, planar, and their powers."""
+        table = self.table
+        if table.slices is None or table.norms is None:
+            n = len(table.rotations[tile])
+            slices = np.empty((n, 2 * n_pixels), np.float32)
+            powers = np.empty((n, n_pixels), np.float32)
+            extract_with_powers(
+                self.projector, table.rotations[tile], self.geometry, slices, powers
+            )
+            return slices, powers
+        slices, n_coarse = table.slices[tile], table.norms.shape[1]
+        if n_pixels < n_coarse:
+            parts = [slices[:, :n_pixels], slices[:, n_coarse : n_coarse + n_pixels]]
+            slices = np.concatenate(parts, axis=1)
+        return slices, table.norms[tile, :n_pixels]
+
+
+def _parts(start: int, stop: int, size: int) -> list[slice]:
+    """Cut a range into parts of about equal length, at most `size` each."""
+    n = stop - start
+    n_parts = max(-(-n // size), 1)
+    bounds = [start + n * k // n_parts for k in range(n_parts + 1)]
+    return [slice(a, b) for a, b in pairwise(bounds)]
+
+
+def _joined(found: list[Points]) -> Points:
+    first, column, offset = zip(*found, strict=True)
+    return join_firsts(list(first)), np.concatenate(column), np.concatenate(offset)
