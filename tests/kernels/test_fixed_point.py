@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from aurefine.geometry.euler import matrix_from_euler
 from aurefine.kernels import reference
-from aurefine.kernels.fixed_point import insert_slices, words_to_floats
+from aurefine.kernels.fixed_point import add_words, insert_slices, words_to_floats
 from aurefine.kernels.slices import extract_slices
 
 EDGE, RADIUS = 21, 9
@@ -98,6 +98,24 @@ def test_insertion_does_not_depend_on_the_order(seed, strength):
     for part in np.array_split(order, 5):
         total += insert(insert_slices, THREE_ZONES, rotations[part], x, y, slices[part])
     assert np.array_equal(whole, total)
+
+
+@pytest.mark.parametrize("largest", [10, 2**30, 2**31 - 1])
+@pytest.mark.parametrize("n", [0, 1, 5000])
+def test_added_words_equal_the_reference(n, largest):
+    rng = np.random.default_rng(n)
+    words, more = rng.integers(-largest, largest, (2, n), endpoint=True).astype(np.int32)
+    expected = words.copy()
+    total = words.astype(np.int64) + more
+    index, carry = add_words(words, more)
+    slow = reference.add_words(expected, more)
+    assert np.array_equal(words, expected)
+    assert np.array_equal(index, slow[0])
+    assert np.array_equal(carry, slow[1])
+    exact = words.astype(np.int64)
+    exact[index] += carry << 32
+    assert np.array_equal(exact, total)
+    assert (len(index) > 0) == (n == 5000 and largest == 2**31 - 1)
 
 
 @pytest.mark.parametrize("strength", [2.0**10, 2.0**14, 2.0**30])

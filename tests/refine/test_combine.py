@@ -11,7 +11,7 @@ from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.batch import prepare_batch
 from aurefine.refine.coarse import Pairs
 from aurefine.refine.combine import accumulate, backprojection_weights, slab_bounds
-from aurefine.refine.exact_volume import volume_scales
+from aurefine.refine.exact_volume import add_copies, volume_scales
 from aurefine.refine.maximisation import reconstruct, symmetrise
 from aurefine.refine.profile import Stopwatch
 from aurefine.refine.projector import build_projector
@@ -82,6 +82,7 @@ def back_project(case, plan, model, pool):
             Stopwatch(),
         )
         found.append((geometry, batch, statistics))
+    add_copies(sums.exact, pool)
     return complete_sums(sums, pool), found
 
 

@@ -20,7 +20,7 @@ from numba import njit
 from aurefine.kernels.additions import AHEAD, BLOCK, add_sample, add_zoned_sample
 from aurefine.kernels.slices import voxel_index
 
-__all__ = ["insert_slices", "words_to_floats"]
+__all__ = ["add_words", "insert_slices", "words_to_floats"]
 
 _EASY = 5  # both planes are ours, and the sample needs no care
 _REACH = math.sqrt(3.0) + 1e-3  # distance of a voxel from the samples that it takes part in
@@ -282,6 +282,46 @@ def insert_slices(volume, scales, rotations, pixel_x, pixel_y, slices, first_pla
                     index[n_carries:],
                     carry[n_carries:],
                 )
+    return index[:n_carries].copy(), carry[:n_carries].copy()
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def add_words(words, more):
+    """Add sums to others in place.
+
+    Parameters
+    ----------
+    words, more : int32, shape (n,)
+
+    Returns
+    -------
+    index, carry : int64, shape (n_carries,)
+        See `insert_slices`; positions are ascending.
+    """
+    index = np.empty(64, np.int64)
+    carry = np.empty(64, np.int64)
+    n_carries = 0
+    for start in range(0, words.size, BLOCK):
+        own = words[start : start + BLOCK]
+        other = more[start : start + BLOCK]
+        wraps = np.int32(0)
+        for i in range(own.size):
+            low = np.int32(own[i] + other[i])
+            wraps |= (own[i] ^ low) & (other[i] ^ low)
+        if wraps >= 0:
+            for i in range(own.size):
+                own[i] += other[i]
+            continue
+        if n_carries + BLOCK > index.size:
+            index = np.concatenate((index, np.empty(index.size + BLOCK, np.int64)))
+            carry = np.concatenate((carry, np.empty(carry.size + BLOCK, np.int64)))
+        for i in range(own.size):
+            total = np.int64(own[i]) + np.int64(other[i])
+            own[i] = np.int32(total)
+            if own[i] != total:
+                index[n_carries] = start + i
+                carry[n_carries] = (total - own[i]) >> 32
+                n_carries += 1
     return index[:n_carries].copy(), carry[:n_carries].copy()
 
 

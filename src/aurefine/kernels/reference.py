@@ -33,6 +33,7 @@ from aurefine.kernels.reference_search import (
 from aurefine.kernels.reference_volume import (
     Array,
     Volume,
+    add_words,
     crop_transform,
     extract_slices,
     floor_sums,
@@ -44,6 +45,7 @@ from aurefine.kernels.reference_volume import (
 )
 
 __all__ = [
+    "add_words",
     "best_over_offsets",
     "children_with_weight",
     "combine_images",

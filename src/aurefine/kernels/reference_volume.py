@@ -71,6 +71,15 @@ def insert_slices(
     return index, carry[index]
 
 
+def add_words(words: Array, more: Array) -> tuple[Array, Array]:
+    """Add sums in place; see `fixed_point.add_words`."""
+    total = words.astype(np.int64) + more
+    words[:] = total.astype(np.int32)  # the low 32 bits
+    carry = (total - words) >> 32
+    index = np.flatnonzero(carry)
+    return index, carry[index]
+
+
 def words_to_floats(
     words: Array, scales: Scales, first_plane: int, last_plane: int, out: Array
 ) -> None:

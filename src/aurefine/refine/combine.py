@@ -12,7 +12,7 @@ from aurefine.kernels.accumulate import children_with_weight, combine_images
 from aurefine.kernels.fixed_point import insert_slices
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.batch import PreparedBatch
-from aurefine.refine.exact_volume import ExactVolume, add_carries
+from aurefine.refine.exact_volume import ExactVolume, add_carries, volumes_for
 from aurefine.refine.plan import ImageGeometry, IterationPlan
 from aurefine.refine.profile import Stopwatch
 from aurefine.refine.projector import Projector
@@ -87,7 +87,7 @@ def accumulate(
     """Combine the images of a batch per orientation, insert them and collect statistics.
 
     Orientations are worked on in windows: threads first fill the slices of a window, then
-    insert them, each into its own planes of the volume.
+    insert them, each into its own copy of the volume or, where it has no copy, its own planes.
     """
     a, b = particle_range
     n = b - a
@@ -119,9 +119,9 @@ def accumulate(
         return Statistics(np.zeros((n_groups, n_pixels)), np.zeros((n, 4)))
 
     statistics = nothing()
-    flat = volume.words.reshape(-1)
     edge = len(volume.words)
-    slabs = slab_bounds(edge, edge // 2 - 1, pool.n_threads)
+    volumes = volumes_for(volume, pool.n_threads)
+    slabs = slab_bounds(edge, edge // 2 - 1, -(-pool.n_threads // len(volumes)))
     for lo, hi in _windows(active.sum(axis=1), max(8, _WINDOW_BYTES // (12 * n_pixels))):
         part = active[lo:hi]
         slot = np.where(part, np.cumsum(part).reshape(part.shape) - 1, -1)
@@ -174,22 +174,27 @@ def accumulate(
             np.add(statistics.sums, found.sums, out=statistics.sums)
 
         def insert(
-            planes: tuple[int, int], rotations: Float32 = rotations, combined: Float32 = combined
+            task: tuple[int, tuple[int, int]],
+            rotations: Float32 = rotations,
+            combined: Float32 = combined,
         ) -> tuple[IntArray, IntArray]:
+            number, planes = task
+            own = slice(*(len(rotations) * k // len(volumes) for k in (number, number + 1)))
             carries: tuple[IntArray, IntArray] = insert_slices(
-                (flat, edge),
+                (volumes[number].words.reshape(-1), edge),
                 volume.scales.arrays,
-                rotations,
+                rotations[own],
                 geometry.slice_x,
                 geometry.slice_y,
-                combined,
+                combined[own],
                 *planes,
             )
             return carries
 
+        tasks = [(number, planes) for number in range(len(volumes)) for planes in slabs]
         with stopwatch("insertion"):
-            for carries in pool.map(insert, slabs):
-                add_carries(volume, *carries)
+            for (number, _), carries in zip(tasks, pool.map(insert, tasks), strict=True):
+                add_carries(volumes[number], *carries)
     return statistics
 
 

@@ -11,18 +11,20 @@ number of particles, noise spectra and reference.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from aurefine.geometry.directions import pixel_angles
 from aurefine.geometry.euler import matrix_from_euler
-from aurefine.kernels.fixed_point import words_to_floats
+from aurefine.kernels.fixed_point import add_words, words_to_floats
 from aurefine.kernels.slices import extract_slices
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.batch import transfer_function
 from aurefine.refine.half_volume import give_back, zero_half_volume
+from aurefine.refine.memory import n_sum_copies
 from aurefine.refine.particles import ParticleSet
 from aurefine.refine.pixels import fourier_pixels
 from aurefine.refine.plan import IterationPlan
@@ -33,11 +35,13 @@ __all__ = [
     "ExactVolume",
     "VolumeScales",
     "add_carries",
+    "add_copies",
     "as_floats",
     "empty_volume",
     "exact_values",
     "store_values",
     "volume_scales",
+    "volumes_for",
 ]
 
 Float = npt.NDArray[np.float64]
@@ -47,6 +51,7 @@ IntArray = npt.NDArray[np.int64]
 _USUAL_BITS = np.array([30, 28])  # of ordinary sums of data and weights
 _SPREAD_BITS = 3  # by which the sums of one zone may differ
 _CTF_PARTICLES = 64
+_PIECES = 16  # that volumes are added in
 _NO_DATA = -200.0  # logarithm that stands for nothing
 
 
@@ -72,6 +77,7 @@ class ExactVolume:
     scales: VolumeScales
     carry_index: IntArray  # (n_carries,), ascending, into the flattened words
     carry: IntArray  # (n_carries,), not zero
+    copies: list[ExactVolume] = field(default_factory=list)  # of other threads, to be added
 
 
 def empty_volume(radius: int, scales: VolumeScales) -> ExactVolume:
@@ -89,6 +95,38 @@ def add_carries(volume: ExactVolume, index: IntArray, carry: IntArray) -> None:
     total = np.zeros(len(unique), np.int64)
     np.add.at(total, inverse, np.concatenate([volume.carry, carry]))
     volume.carry_index, volume.carry = unique[total != 0], total[total != 0]
+
+
+def volumes_for(volume: ExactVolume, n_threads: int) -> list[ExactVolume]:
+    """Return the volume and, as far as memory allows, one copy more for each further thread.
+
+    Each of them takes a part of the contributions, until `add_copies`.
+    """
+    words = volume.words
+    for _ in range(n_sum_copies(words.nbytes, n_threads) - len(volume.copies)):
+        nothing = np.zeros(0, np.int64)
+        radius = words.shape[2] - 2
+        copy = zero_half_volume(radius, words.shape[3], words.dtype)
+        volume.copies.append(ExactVolume(copy, volume.scales, nothing, nothing))
+    return [volume, *volume.copies]
+
+
+def add_copies(volume: ExactVolume, pool: WorkerPool) -> None:
+    """Add what the copies hold to the volume itself, and forget them."""
+    flat = volume.words.reshape(-1)
+    bounds = [len(flat) * k // _PIECES for k in range(_PIECES + 1)]
+    parts = [slice(start, stop) for start, stop in pairwise(bounds)]
+    while volume.copies:
+        copy = volume.copies.pop()
+        more = copy.words.reshape(-1)
+
+        def add(part: slice, more: npt.NDArray[np.int32] = more) -> tuple[IntArray, IntArray]:
+            carries: tuple[IntArray, IntArray] = add_words(flat[part], more[part])
+            return carries
+
+        for part, (index, carry) in zip(parts, pool.map(add, parts), strict=True):
+            add_carries(volume, part.start + index, carry)
+        add_carries(volume, copy.carry_index, copy.carry)
 
 
 def exact_values(volume: ExactVolume, start: int, stop: int) -> IntArray:

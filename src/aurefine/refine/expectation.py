@@ -12,7 +12,7 @@ from aurefine.parallel.exact import ExactSum
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.coarse import make_coarse_table
 from aurefine.refine.economy import around_poses
-from aurefine.refine.exact_volume import ExactVolume, volume_scales
+from aurefine.refine.exact_volume import ExactVolume, add_copies, volume_scales
 from aurefine.refine.half_step import HalfStep, empty_tally
 from aurefine.refine.memory import table_limit
 from aurefine.refine.particles import ParticleSet
@@ -87,10 +87,11 @@ class HalfExpectation:
             result, tally = self._half_step(batch).run(batch.rows, raw, work.progress)
             self._add(tally, batch)
             work.deliver(batch, result)
+        self.volume()
 
     def so_far(self) -> SumsSoFar:
         """Return the sums of the batches that were done."""
-        volume = self._volume()
+        volume = self.volume()
         scales = np.concatenate(volume.scales.arrays)
         return SumsSoFar(volume.words, volume.carry_index, volume.carry, self.exact.digits, scales)
 
@@ -102,7 +103,7 @@ class HalfExpectation:
         AurefineError
             If sums are scaled otherwise here.
         """
-        volume = self._volume()
+        volume = self.volume()
         if not np.array_equal(sums.scales, np.concatenate(volume.scales.arrays)):
             raise AurefineError(
                 "this process computes other scales for its sums than the one that has stored "
@@ -116,15 +117,18 @@ class HalfExpectation:
 
     def clear(self) -> None:
         """Set the sums to zero, after another process has taken them over."""
-        volume = self._volume()
+        volume = self.volume()
         for plane in volume.words:
             plane[plane.any(axis=(1, 2))] = 0  # what was never written takes no memory
         volume.carry_index = volume.carry = np.zeros(0, np.int64)
         self.exact.digits[:] = 0
 
-    def _volume(self) -> ExactVolume:
+    def volume(self) -> ExactVolume:
+        """Return the back-projections of all batches that were done, in one volume."""
         if self.sums.exact is None:
             raise ValueError("the sums are complete")
+        with self._stopwatch("insertion"):
+            add_copies(self.sums.exact, self._pool)
         return self.sums.exact
 
     def release(self) -> None:

@@ -108,8 +108,7 @@ class _Follower:
         """Add the sums of all followers of the half up, at the first of them."""
         step = self._sets.steps[self._half]
         followers = self._ranks.followers[self._half]
-        assert step.sums.exact is not None
-        add_volumes(step.sums.exact, followers)
+        add_volumes(step.volume(), followers)
         followers.add_up(step.exact.digits)
 
     def complete_sums(self) -> None:

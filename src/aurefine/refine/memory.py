@@ -20,6 +20,7 @@ __all__ = [
     "batch_size",
     "disk_need",
     "memory_need",
+    "n_sum_copies",
     "padded_map_bytes",
     "projector_bytes",
     "sums_bytes",
@@ -41,6 +42,7 @@ _PROGRAM = 260 * _MIB  # interpreter, libraries, compiled kernels
 _FIGURES = 75 * _MIB  # drawn at the end of a run
 _PER_PARTICLE = 2500  # tables, poses, and their copies while an iteration is written
 _PER_THREAD = 10 * _MIB  # scores of the first pass
+_COPIES = 48 * _MIB  # of the sums, for further threads
 _WINDOW = 64 * _MIB  # combined slices before they are inserted, at most
 _TOUCHED = 0.44  # of the padded map, in pages of 2 MiB
 _TABLE_SHARE = 1.25  # of the budget: slices of all orientations
@@ -103,6 +105,11 @@ def sums_bytes(box: int, padding: float, r_max: int) -> int:
     return 12 * half_volume_voxels(_radius(box, padding, r_max))
 
 
+def n_sum_copies(n_bytes: int, n_threads: int) -> int:
+    """Copies of sums of `n_bytes` that take contributions beside them; threads share if few."""
+    return min(n_threads - 1, _COPIES // n_bytes)
+
+
 def sums_wait_in_file(box: int, padding: float, r_max: int) -> bool:
     """Whether the sums of one half are kept in a file while the other half is worked on.
 
@@ -157,11 +164,12 @@ def memory_need(size: RunSize, r_max: int, *, is_last: bool) -> MemoryNeed:
     unfiltered = one_map * size.halves_here * int((is_last or size.corrects_fsc) and not waits)
     half_way = 8 * padded_size(box, padding) * box * (_radius(box, padding, r_max) + 1)
     inverse = 3 * padded if size.compensates_density else half_way
+    copies = sums * n_sum_copies(sums, size.n_threads)
     symmetric = 8 * voxels if size.has_symmetry else 0  # two of three components at a time
     stages = {
         # most of the padded map is zero and takes no memory
         "reference": other_sums + max(padded + int(_TOUCHED * padded), padded + projector),
-        "alignment": other_sums + sums + projector + _working_set(size, r_max),
+        "alignment": other_sums + sums + copies + projector + _working_set(size, r_max),
         _SEARCH: _exhaustive_search(size, min(size.search_shell, r_max)),
         "symmetry": other_sums + sums + symmetric,
         "FSC": other_sums + sums + unfiltered + 2 * one_map,
@@ -218,7 +226,8 @@ def _exhaustive_search(size: RunSize, shell: int) -> int:
     slices = min(TABLE_BYTES * size.n_orientations * n_pixels, table_limit(size.memory_budget))
     scores = 4 * size.n_orientations * _particles_in_batch(size, n_pixels)
     working = _working_set(size, shell)
-    return (8 + 12 * size.halves_here) * voxels + slices + scores + working
+    n_sums = size.halves_here + n_sum_copies(12 * voxels, size.n_threads)
+    return (8 + 12 * n_sums) * voxels + slices + scores + working
 
 
 def _working_set(size: RunSize, r_max: int) -> int:
