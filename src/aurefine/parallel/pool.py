@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import pairwise
 from types import TracebackType
 from typing import TypeVar
@@ -26,18 +26,43 @@ class WorkerPool:
     """
 
     def __init__(self, n_threads: int) -> None:
-        """Start `n_threads` threads; one means that tasks run in the calling thread."""
+        """Start the threads that work beside the calling one."""
         use_one_heap()
         self.n_threads = max(1, n_threads)
-        self._executor = ThreadPoolExecutor(self.n_threads) if self.n_threads > 1 else None
+        self._executor = ThreadPoolExecutor(self.n_threads - 1) if self.n_threads > 1 else None
         self._reader = ThreadPoolExecutor(1)
         self._limits = threadpool_limits(limits=1)
 
     def map(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> list[Result]:
-        """Run `function` on every task and return the results in the order of the tasks."""
-        if self._executor is None:
-            return [function(task) for task in tasks]
-        return list(self._executor.map(function, tasks))
+        """Run `function` on every task and return the results in the order of the tasks.
+
+        If some of them fail, the exception is that of the first failing task.
+        """
+        listed = list(tasks)
+        n_helpers = min(self.n_threads, len(listed)) - 1
+        if self._executor is None or n_helpers < 1:
+            return [function(task) for task in listed]
+        results: dict[int, Result] = {}
+        failures: dict[int, BaseException] = {}
+        numbers = iter(range(len(listed)))  # which all threads take from
+
+        def work() -> None:
+            for number in numbers:
+                if failures:
+                    return
+                try:
+                    results[number] = function(listed[number])
+                except BaseException as error:
+                    failures[number] = error
+
+        helpers = [self._executor.submit(work) for _ in range(n_helpers)]
+        try:
+            work()
+        finally:
+            wait(helpers)
+        if failures:
+            raise failures[min(failures)]
+        return [results[number] for number in range(len(listed))]
 
     def read_ahead(self, function: Callable[[Task], Result], task: Task) -> Future[Result]:
         """Run one task (reading files) beside the others."""

@@ -37,7 +37,7 @@ Points = tuple[IntArray, IntArray, IntArray]  # range of each particle; orientat
 LIKELY_DROP = 32.0  # log weight below the best on the inner rings at which points are left out
 _FEW_PIXELS = 256  # below this number a first step on the inner rings tells too little
 _SCORE_BYTES = 48 << 20  # scores of the particles that one thread works on
-_MAX_BLOCK = 32  # particles in one matrix product
+_MAX_BLOCK = 24  # particles in one matrix product
 _TILE = 1024  # orientations in one matrix product
 _CACHED_TILE = 256  # of them where slices and products stay in the cache
 _CACHED_FLOATS = 1 << 17  # products that do
@@ -230,9 +230,12 @@ class ExhaustiveSearch:
 
 
 def _parts(start: int, stop: int, size: int) -> list[slice]:
-    """Cut a range into parts of about equal length, at most `size` each."""
+    """Cut a range into parts of about equal length, at most `size` each.
+
+    Their number is a multiple of four, so that two or four threads get the same.
+    """
     n = stop - start
-    n_parts = max(-(-n // size), 1)
+    n_parts = max(min(4 * -(-n // (4 * size)), n), 1)
     bounds = [start + n * k // n_parts for k in range(n_parts + 1)]
     return [slice(a, b) for a, b in pairwise(bounds)]
 

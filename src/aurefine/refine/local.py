@@ -26,7 +26,7 @@ Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 Lists = tuple[IntArray, IntArray, Float32, Float32]
 
-_BLOCK = 16  # particles whose neighbourhoods one thread lists at a time
+_BLOCK = 8  # particles whose neighbourhoods one thread lists at a time
 
 
 def local_search(

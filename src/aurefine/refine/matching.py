@@ -180,32 +180,38 @@ class ReferenceSearch:
             offsets_px=np.empty((n, 2)),
         )
 
-        def work(i: int) -> None:
-            rotations = (turns @ self.rotations[orientation[i]]).astype(np.float32)
-            slices = np.empty((len(turns), 2 * n_pixels), np.float32)
-            extract_slices(self.projector.volume, rotations, x, y, slices)
-            models = (slices[:, :n_pixels] + 1j * slices[:, n_pixels:]) * self.batch.transfer[i]
-            shift = (self.plan.coarse_offsets[offset[i]] + moves) / self.geometry.pixel_size
-            shifted = self._ramp(shift) * (
-                self.batch.masked[i, 0] + 1j * self.batch.masked[i, 1]
-            )  # (n_moves, n_pixels)
-            products = ((shifted.conj() * self.weight[i]) @ models.T).real
-            norm = (np.abs(models) ** 2) @ self.weight[i]
+        def work(start: int) -> None:
+            part = slice(start, start + _BLOCK)
+            rotations = (turns @ self.rotations[orientation[part], None]).astype(np.float32)
+            m = len(rotations)
+            slices = np.empty((m * len(turns), 2 * n_pixels), np.float32)
+            extract_slices(self.projector.volume, rotations.reshape(-1, 3, 3), x, y, slices)
+            planar = slices.reshape(m, -1, 2, n_pixels)
+            models = (planar[:, :, 0] + 1j * planar[:, :, 1]) * self.batch.transfer[part, None]
+            shift = self.plan.coarse_offsets[offset[part], None] + moves  # (m, n_moves, 2) Å
+            shift = shift / self.geometry.pixel_size
+            masked = self.batch.masked[part, 0] + 1j * self.batch.masked[part, 1]
+            shifted = self._ramp(shift) * masked[:, None]  # (m, n_moves, n_pixels)
+            weight = self.weight[part]
+            products = ((shifted.conj() * weight[:, None]) @ models.swapaxes(1, 2)).real
+            norm = (np.abs(models) ** 2 @ weight[:, :, None])[:, None, :, 0]
             scores = sign * products / np.sqrt(np.maximum(norm, 1e-30))
-            move, turn = np.unravel_index(int(np.argmax(scores)), scores.shape)
-            image, model = shifted[move], models[turn]
-            out.cross[i] = np.add.reduceat((image.conj() * model).real, first)
-            out.model[i] = np.add.reduceat(np.abs(model) ** 2, first)
-            out.image[i] = np.add.reduceat(np.abs(image) ** 2, first)
-            out.score[i] = scores[move, turn]
-            out.rotations[i] = rotations[turn]
-            out.offsets_px[i] = shift[move]
+            best = scores.reshape(m, -1).argmax(axis=1)
+            move, turn = np.divmod(best, len(turns))
+            every = np.arange(m)
+            image, model = shifted[every, move], models[every, turn]
+            out.cross[part] = np.add.reduceat((image.conj() * model).real, first, axis=1)
+            out.model[part] = np.add.reduceat(np.abs(model) ** 2, first, axis=1)
+            out.image[part] = np.add.reduceat(np.abs(image) ** 2, first, axis=1)
+            out.score[part] = scores[every, move, turn]
+            out.rotations[part] = rotations[every, turn]
+            out.offsets_px[part] = shift[every, move]
 
-        self.pool.map(work, range(n))
+        self.pool.map(work, range(0, n, _BLOCK))
         return out
 
     def _ramp(self, shift_px: Float) -> npt.NDArray[np.complex128]:
-        """Phases that shift images, shape (n, n_pixels)."""
+        """Phases that shift images by offsets (..., 2), shape (..., n_pixels)."""
         pixels = self.geometry.pixels
         phase = (-2 * np.pi / self.geometry.box) * (shift_px @ np.stack([pixels.x, pixels.y]))
         ramp: npt.NDArray[np.complex128] = np.exp(1j * phase)

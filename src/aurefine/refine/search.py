@@ -26,6 +26,7 @@ Float = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
+_WEIGH_BLOCK = 4  # particles whose weights one thread normalises at a time
 _GROUPS_PER_TASK = 64  # pieces that the orientations of a batch are cut into
 
 
@@ -112,7 +113,7 @@ def fine_search(
     log_total = np.zeros(n)
 
     def weigh(start: int) -> None:
-        stop = min(start + 16, n)
+        stop = min(start + _WEIGH_BLOCK, n)
         if plan.use_correlation:
             select_best_correlation(
                 own.first, cross, norms, image_norms[a:b], best, log_total, start, stop
@@ -131,7 +132,7 @@ def fine_search(
                 stop,
             )
 
-    pool.map(weigh, range(0, n, 16))
+    pool.map(weigh, range(0, n, _WEIGH_BLOCK))
     return Posterior(
         pairs=own,
         weights=cross,
