@@ -231,7 +231,7 @@ def fine_scoring(case: Case, per_orientation: int, repeats: int) -> tuple[float,
         combine_images(
             volume, rotations, case.x, case.y, first, particle, np.zeros(n_pairs, np.int64), pair,
             some, images, images, weights, weights, weights, ramps, ramps, nothing,
-            np.ones(n_pixels, np.float32), slot, combined, by_pixel, sums,
+            np.ones((1, n_pixels), np.float32), slot, combined, by_pixel, sums,
         )  # fmt: skip
 
     return flops, best(combine, repeats) / (n_pairs * 8 * n_pixels)

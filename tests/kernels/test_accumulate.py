@@ -49,7 +49,7 @@ def make_case(random_volume, random_rotations, random_pixels):
             "cosines": np.cos(phase).astype(np.float32),
             "sines": np.sin(phase).astype(np.float32),
             "noise_group": np.arange(n_particles) % n_noise_groups,
-            "is_strong": (np.arange(n_pixels) % 3 < 2).astype(np.float32),
+            "is_strong": (np.arange(n_pixels) % 3 < 2).astype(np.float32)[None],
             "slot": np.where(active, np.cumsum(active).reshape(active.shape) - 1, -1),
         }
 
@@ -69,8 +69,15 @@ def run(kernel, case):
 @pytest.mark.parametrize("n_particles", [1, 3])
 @pytest.mark.parametrize("n_pixels", [1, 7, 529])
 @pytest.mark.parametrize("n_child, n_children", [(1, 1), (4, 8), (3, 5)])
-def test_combined_images_equal_the_reference(make_case, n_particles, n_pixels, n_child, n_children):
+@pytest.mark.parametrize("own_strength", [False, True])
+def test_combined_images_equal_the_reference(
+    make_case, n_particles, n_pixels, n_child, n_children, own_strength
+):
     case = make_case(n_particles, n_pixels, n_child, n_children)
+    if own_strength:
+        case["is_strong"] = (
+            case["is_strong"] * np.linspace(1, 2, n_particles, dtype=np.float32)[:, None]
+        )
     fast = run(combine_images, case)
     slow = run(reference.combine_images, case)
     # sums of up to 4 * 4 * n_pixels terms of order one in single precision
@@ -101,14 +108,14 @@ def test_each_noise_group_collects_the_residuals_of_its_particles(make_case):
 
 def test_residual_is_power_less_twice_cross_where_all_pixels_are_strong(make_case):
     case = make_case(3, 529)
-    case["is_strong"] = np.ones(529, np.float32)
+    case["is_strong"] = np.ones((1, 529), np.float32)
     residual, cross, power, _ = run(combine_images, case)[2].T - 1
     assert residual == pytest.approx(power - 2 * cross, rel=1e-5)
 
 
 def test_scale_sums_are_zero_without_strong_pixels(make_case):
     case = make_case(3, 7)
-    case["is_strong"] = np.zeros(7, np.float32)
+    case["is_strong"] = np.zeros((1, 7), np.float32)
     _, _, sums = run(combine_images, case)
     assert (sums[:, 1:3] == 1).all()
 

@@ -8,7 +8,7 @@ import pytest
 from aurefine.fourier import fsc_of_maps
 from aurefine.geometry.symmetry import point_group
 from aurefine.parallel.pool import WorkerPool
-from aurefine.refine.batch import prepare_batch
+from aurefine.refine.batch import mean_squared_ctf, prepare_batch
 from aurefine.refine.coarse import Pairs
 from aurefine.refine.combine import accumulate, backprojection_weights, slab_bounds
 from aurefine.refine.exact_volume import add_copies, volume_scales
@@ -61,11 +61,11 @@ def back_project(case, plan, model, pool):
         origin = np.rint((offsets[rows] - FRACTION) / geometry.pixel_size).astype(np.int64)
         raw = particles.images.read(rows)
         batch = prepare_batch(
-            particles, rows, raw, origin, None, np.ones(len(rows)), model, plan, geometry, pool, 1
-        )
+            particles, rows, raw, origin, None, np.ones(len(rows)), model, plan, geometry, pool, 1,
+            mean_squared_ctf(particles, plan, geometry),
+        )  # fmt: skip
         noise_group = particles.noise_group[rows]
-        flags = np.array([particles.optics_groups[g].is_premultiplied for g in particles.optics])
-        weights = backprojection_weights(batch, noise_group, flags[rows], plan, geometry)
+        weights = backprojection_weights(batch, noise_group, plan, geometry)
         statistics = accumulate(
             batch,
             (0, len(rows)),
@@ -73,7 +73,7 @@ def back_project(case, plan, model, pool):
             batch.transfer,
             *weights,
             noise_group,
-            np.ones(geometry.pixels.n_pixels, np.float32),
+            np.ones((1, geometry.pixels.n_pixels), np.float32),
             plan,
             geometry,
             projector,
@@ -103,7 +103,12 @@ def recover(simulate, options, plan_for, half_model, pool):
             current_size=current_size,
             perturbation=FRACTION / PIXEL,
         )
-        sums, _ = back_project(case, plan, half_model(case), pool)
+        model = half_model(case)
+        for geometry in plan.geometries:
+            mean = mean_squared_ctf(case.particles, plan, geometry)
+            if mean is not None:  # the noise was multiplied, too
+                model.sigma2_noise[:, geometry.pixels.shell] *= mean
+        sums, _ = back_project(case, plan, model, pool)
         symmetrise(sums, point_group(symmetry), pool)
         prior = np.zeros(BOX // 2 + 1)
         return case, reconstruct(sums, BOX, current_size // 2, prior, plan.options, pool)
@@ -161,24 +166,30 @@ def test_ignoring_an_aberration_costs_resolution(
 
 
 def test_back_projection_weights(simulate, options, plan_for, half_model, pool, optics_group):
-    """Over sigma2: s CTF and s^2 CTF^2, s being the scale; premultiplied: s and s^2 CTF^2."""
+    """Over sigma2: s CTF and s^2 CTF^2, s being the scale; premultiplied: s m and s^2 m CTF^2.
+
+    The noise of a premultiplied image is sigma2 CTF^2 / m, m being the mean of CTF^2 in the shell.
+    """
     groups = [optics_group(), optics_group(number=2, is_premultiplied=True)]
     case = simulate(2, groups=groups, ctf=True)
     plan = plan_for(case, single_pass(options, ctf=True))
     model = replace(half_model(case, sigma2=0.25), group_scale=np.array([2.0, 3.0]))
     (geometry,) = plan.geometries
     rows = np.arange(2)
+    mean_ctf2 = mean_squared_ctf(case.particles, plan, geometry)
+    assert mean_ctf2[0] == pytest.approx(1)
     batch = prepare_batch(
         case.particles, rows, case.particles.images.read(rows), np.zeros((2, 2), np.int64),
-        None, np.ones(2), model, plan, geometry, pool, 1,
+        None, np.ones(2), model, plan, geometry, pool, 1, mean_ctf2,
     )  # fmt: skip
-    numerator, denominator = backprojection_weights(
-        batch, rows, np.array([False, True]), plan, geometry
-    )
+    numerator, denominator = backprojection_weights(batch, rows, plan, geometry)
     assert numerator[0] == pytest.approx(4 * batch.transfer[0])
     assert denominator[0] == pytest.approx(4 * batch.transfer[0] ** 2)
-    assert numerator[1] == pytest.approx(4 * 3 * geometry.valid)
-    assert denominator[1] == pytest.approx(4 * 3 * batch.transfer[1])  # which holds one scale
+    assert numerator[1] == pytest.approx(4 * 3 * mean_ctf2[1] * geometry.valid)
+    assert denominator[1] == pytest.approx(numerator[1] * batch.transfer[1])  # that is s CTF^2
+    shell = geometry.pixels.shell
+    mean = np.bincount(shell, batch.transfer[1] / 3) / np.bincount(shell)
+    assert mean_ctf2[1] == pytest.approx(mean[shell])
 
 
 @pytest.mark.parametrize("is_premultiplied", [False, True])

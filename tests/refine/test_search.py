@@ -9,9 +9,10 @@ from aurefine.errors import AurefineError, ImageError
 from aurefine.geometry.euler import matrix_from_euler, rotation_angle
 from aurefine.geometry.symmetry import angular_change, point_group
 from aurefine.kernels import reference
+from aurefine.kernels.ctf import ctf_values
 from aurefine.kernels.reference_search import score_list
 from aurefine.kernels.scoring import shifted_rows
-from aurefine.refine.batch import prepare_batch
+from aurefine.refine.batch import mean_squared_ctf, prepare_batch
 from aurefine.refine.coarse import score_weights
 from aurefine.refine.expectation import HalfExpectation
 from aurefine.refine.pixels import half_plane_rings
@@ -111,6 +112,46 @@ def test_the_true_pose_scores_best(
         )  # fmt: skip
         scores = cross - norms[:, None] / 2
         assert np.unravel_index(scores.argmax(), scores.shape) == (0, true_offset)
+
+
+def test_premultiplied_images_say_what_plain_ones_say(
+    simulate, options, plan_for, half_model, optics_group, pool
+):
+    """Multiplying images with their CTF takes no knowledge away but at its zeros."""
+    case = simulate(30, ctf=True, noise=1.0)
+    zero = np.zeros_like(case.poses.rot)
+    case = replace(case, poses=replace(case.poses, offset_x=zero, offset_y=zero))
+    particles = case.particles
+    x, y = np.meshgrid(np.arange(BOX // 2 + 1), np.fft.fftfreq(BOX, 1 / BOX))
+    ctf = ctf_values(particles.optics_groups[0], particles.ctf, *(
+        axis.ravel() / (BOX * PIXEL) for axis in (x, y)
+    ))  # fmt: skip
+    images = [
+        np.fft.irfft2(np.fft.rfft2(image) * own.reshape(x.shape), s=image.shape).astype(np.float32)
+        for image, own in zip(particles.images.images, ctf, strict=True)
+    ]
+    multiplied = replace(
+        particles,
+        images=replace(particles.images, images=images),
+        optics_groups=(optics_group(is_premultiplied=True),),
+    )
+    settings = options(ctf=True, offset_range_px=2.0, particle_diameter=9 * BOX * PIXEL)
+    plan = plan_for(case, settings, current_size=24)
+    model = half_model(case, len(plan.grid.rot), sigma2=1 / (2 * BOX**2))
+    plain = align(case, plan, model, pool)
+    (geometry,) = plan.geometries
+    mean = mean_squared_ctf(multiplied, plan, geometry)[0]
+    sigma2 = model.sigma2_noise.copy()
+    sigma2[:, geometry.pixels.shell] *= mean
+    result = align(
+        replace(case, particles=multiplied), plan, replace(model, sigma2_noise=sigma2), pool
+    )
+    assert plain.pmax.mean() < 0.9
+    assert np.array_equal(result.rot, plain.rot)
+    assert result.pmax == pytest.approx(plain.pmax, rel=1e-3)
+    assert np.allclose(result.sums.volume, plain.sums.volume, rtol=1e-3, atol=1e-2)
+    assert result.sums.scale_cross == pytest.approx(plain.sums.scale_cross, rel=0.02)
+    assert result.sums.scale_power == pytest.approx(plain.sums.scale_power, rel=0.02)
 
 
 @pytest.mark.parametrize("current_size", [14, 24])

@@ -79,8 +79,8 @@ def combine_images(
         What multiplies the unmasked image and the weight in the back-projection.
     cosines, sines : float32, shape (n_offsets, n_pixels)
     noise_group : int64, shape (n_particles,)
-    is_strong : float32, shape (n_pixels,)
-        1 where the data count for the intensity scale, else 0.
+    is_strong : float32, shape (n_particles, n_pixels) or (1, n_pixels)
+        Weight of the data in the sums for the intensity scale.
     slot : int64, shape (n_orientations, n_children)
         Row of `combined` of each orientation, negative if it has no weight.
     combined : float32, shape (n_slots, 3, n_pixels)
@@ -88,8 +88,8 @@ def combine_images(
     residual_by_pixel : float64, shape (n_noise_groups, n_pixels)
         Sums of w (|M|^2 - 2 Re(conj(X) M)) over the particles of each noise group; added to.
     sums : float64, shape (n_particles, 4)
-        For each particle the sums over pixels of the same, of w Re(conj(X) M) and w |M|^2 where
-        strong, and the sum of the weights; added to.
+        For each particle the sums over pixels of the same, of w Re(conj(X) M) and w |M|^2 times
+        `is_strong`, and the sum of the weights; added to.
     """
     n_children = rotations.shape[1]
     n_child_offsets = weights.shape[1]
@@ -184,6 +184,7 @@ def combine_images(
                 image_im = masked[p, 1]
                 ctf = transfer[p]
                 by_pixel = residual_by_pixel[noise_group[p]]
+                strong = is_strong[p if is_strong.shape[0] > 1 else 0]
                 residual = np.float32(0.0)
                 strong_cross = np.float32(0.0)
                 strong_power = np.float32(0.0)
@@ -195,8 +196,8 @@ def combine_images(
                     power *= total * ctf[j] * ctf[j]
                     difference = power - np.float32(2.0) * cross
                     residual += difference
-                    strong_cross += is_strong[j] * cross
-                    strong_power += is_strong[j] * power
+                    strong_cross += strong[j] * cross
+                    strong_power += strong[j] * power
                     by_pixel[j] += difference
                 sums[p, 0] += residual
                 sums[p, 1] += strong_cross

@@ -135,7 +135,8 @@ def combine_images(
                 cross = (image[p] * ramp * predicted.conj()).real
                 residual = power - 2 * cross
                 residual_by_pixel[noise_group[p]] += w * residual
-                strong_cross, strong_power = (cross * is_strong).sum(), (power * is_strong).sum()
+                strong = is_strong[p if len(is_strong) > 1 else 0]
+                strong_cross, strong_power = (cross * strong).sum(), (power * strong).sum()
                 sums[p] += w * np.array([residual.sum(), strong_cross, strong_power, 1.0])
         combined[slot[g, c]] = total
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from aurefine.kernels.accuracy import smallest_offset_error, smallest_rotation_error
 from aurefine.parallel.pool import WorkerPool
-from aurefine.refine.batch import transfer_function
+from aurefine.refine.batch import mean_squared_ctf, transfer_function
 from aurefine.refine.particles import ParticleSet
 from aurefine.refine.plan import IterationPlan
 from aurefine.refine.projector import Projector
@@ -56,6 +56,7 @@ def estimate_accuracy(
     rows = rows[:_N_PARTICLES]
     geometry_of = {g: geometry for geometry in plan.geometries for g in geometry.group_rows}
     n_shells = plan.box // 2 + 1
+    mean_ctf2 = {id(g): mean_squared_ctf(particles, plan, g) for g in plan.geometries}
 
     def estimate(row: int) -> tuple[float, float, npt.NDArray[np.float64]]:
         geometry = geometry_of[int(particles.optics[row])]
@@ -63,11 +64,16 @@ def estimate_accuracy(
         n = geometry.n_coarse if plan.options.strict_highres_exp > 0 else pixels.n_pixels
         shell = geometry.model_shell[pixels.shell[:n]]
         sigma2 = model.sigma2_noise[particles.noise_group[row], shell]
-        transfer = transfer_function(particles, np.array([row]), plan, geometry)[0, :n]
+        power = transfer_function(particles, np.array([row]), plan, geometry)[0, :n]
+        ctf2 = mean_ctf2[id(geometry)]
+        if ctf2 is not None and particles.optics_groups[particles.optics[row]].is_premultiplied:
+            power = power * ctf2[particles.noise_group[row], :n]  # it is CTF² already
+        else:
+            power = power**2
         weight = np.zeros(n, np.float32)
         usable = (sigma2 > 0) & (pixels.shell[:n] > 0)
         usable &= geometry.valid[:n] > 0
-        weight[usable] = transfer[usable] ** 2 / (2 * sigma2[usable])
+        weight[usable] = power[usable] / (2 * sigma2[usable])
         u = np.random.Generator(np.random.Philox(key=[seed, row])).random(2)
         by_shell = np.zeros(n_shells)
         angles = (float(poses.rot[row]), float(poses.tilt[row]), float(poses.psi[row]))

@@ -19,12 +19,19 @@ from aurefine.refine.pixels import half_plane_rings, phase_ramps, window_index
 from aurefine.refine.plan import ImageGeometry, IterationPlan
 from aurefine.refine.state import HalfModel
 
-__all__ = ["PreparedBatch", "noise_image", "prepare_batch", "transfer_function"]
+__all__ = [
+    "PreparedBatch",
+    "mean_squared_ctf",
+    "noise_image",
+    "prepare_batch",
+    "transfer_function",
+]
 
 Float = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
+_CTF_PARTICLES = 256  # of a noise group that its mean CTF is taken from
 _BLOCK = 16  # images transformed together by one thread
 
 
@@ -37,6 +44,7 @@ class PreparedBatch:
     masked: Float32  # (n, 2, n_pixels)
     unmasked: Float32  # (n, 2, n_pixels)
     transfer: Float32  # (n, n_pixels), scale times CTF, what multiplies a slice
+    matched: Float32  # (n, n_pixels), the same over the relative power of the noise
     scale: Float  # (n,), intensity scale of the micrograph
     inverse_sigma2: Float32  # (n_noise_groups, n_pixels), including DC
     ring_power: Float  # (n, box // 2 + 1), masked image, half plane
@@ -55,6 +63,7 @@ def prepare_batch(
     geometry: ImageGeometry,
     pool: WorkerPool,
     seed: int,
+    mean_ctf2: Float32 | None = None,
 ) -> PreparedBatch:
     """Scale, shift, mask and transform a batch of images.
 
@@ -72,12 +81,15 @@ def prepare_batch(
         Average over particle norm correction.
     seed : int
         Seed of noise-filled masks.
+    mean_ctf2 : ndarray, optional
+        See `mean_squared_ctf`.
     """
     pixels, n_pixels = geometry.pixels, geometry.pixels.n_pixels
     n, box = len(rows), geometry.box
     masked = np.empty((n, 2, n_pixels), np.float32)
     unmasked = np.empty((n, 2, n_pixels), np.float32)
     transfer = np.empty((n, n_pixels), np.float32)
+    matched = transfer if mean_ctf2 is None else np.empty_like(transfer)
     power = np.empty((n, box // 2 + 1))
     window_power = np.zeros(n)
     window = window_index(box, pixels.size) if plan.use_correlation else np.empty(0, np.int64)
@@ -144,7 +156,14 @@ def prepare_batch(
             transfer[start + chosen] = transfer_function(
                 particles, rows[start + chosen], plan, geometry
             )
-        transfer[part] *= (scale[part, None] * geometry.valid).astype(np.float32)
+            if mean_ctf2 is not None:
+                is_flat = particles.optics_groups[int(group)].is_premultiplied
+                own = particles.noise_group[rows[start + chosen]]
+                matched[start + chosen] = mean_ctf2[own] if is_flat else transfer[start + chosen]
+        strength = (scale[part, None] * geometry.valid).astype(np.float32)
+        transfer[part] *= strength
+        if mean_ctf2 is not None:
+            matched[part] *= strength
 
     pool.map(work, range(0, n, _BLOCK))
     origin: Float = origin_px.astype(np.float64) * geometry.pixel_size
@@ -166,6 +185,7 @@ def prepare_batch(
         masked=masked,
         unmasked=unmasked,
         transfer=transfer,
+        matched=matched,
         scale=scale,
         inverse_sigma2=np.divide(1.0, sigma2, out=np.zeros_like(sigma2), where=sigma2 > 0).astype(
             np.float32
@@ -201,6 +221,42 @@ def transfer_function(
         only_flip_phases=options.only_flip_phases,
     )
     return values**2 if group.is_premultiplied else values
+
+
+def mean_squared_ctf(
+    particles: ParticleSet, plan: IterationPlan, geometry: ImageGeometry
+) -> Float32 | None:
+    """Mean CTF² of the premultiplied images of each noise group, by shell.
+
+    The noise of a premultiplied image was multiplied by its CTF: in a group of such images it has
+    the variance of the group's spectrum times CTF² over this mean.
+
+    Returns
+    -------
+    ndarray, shape (n_noise_groups, n_pixels), float32
+        At the pixels of the geometry; None if no image of this geometry is premultiplied.
+    """
+    groups = [
+        g
+        for g in geometry.group_rows
+        if particles.optics_groups[g].is_premultiplied
+        and not particles.optics_groups[g].is_ctf_corrected
+    ]
+    if not groups or not plan.options.ctf:
+        return None
+    shell = geometry.pixels.shell
+    pixels_in = np.bincount(shell)
+    mean = np.ones((int(particles.noise_group.max()) + 1, len(shell)))
+    listed = np.flatnonzero(np.isin(particles.optics, groups))
+    for noise_group in np.unique(particles.noise_group[listed]):
+        own = listed[particles.noise_group[listed] == noise_group]
+        some = own[np.linspace(0, len(own) - 1, min(len(own), _CTF_PARTICLES)).astype(np.int64)]
+        total = np.zeros(len(shell))
+        for optics in np.unique(particles.optics[some]):
+            chosen = some[particles.optics[some] == optics]
+            total += transfer_function(particles, chosen, plan, geometry).sum(axis=0, dtype=float)
+        mean[noise_group] = (np.bincount(shell, total / len(some)) / pixels_in)[shell]
+    return mean.astype(np.float32)
 
 
 def noise_image(sigma2: Float, box: int, rng: np.random.Generator) -> Float32:

@@ -118,6 +118,7 @@ def score_weights(
 ) -> tuple[Float32, Float32]:
     """Factors of the cross and norm terms: C / sigma2 and C^2 / sigma2, without DC.
 
+    Of a premultiplied image C is CTF^2, and sigma2 of its noise is in proportion to CTF^2.
     For normalised cross-correlation the noise weight is the multiplicity of each stored pixel.
 
     Returns
@@ -131,7 +132,8 @@ def score_weights(
         weight = batch.inverse_sigma2.copy()
         weight[:, 0] = 0
         weight = weight[noise_group]
-    cross = transfer * weight
+    whitens = plan.reference_has_ctf and not plan.use_correlation
+    cross = (batch.matched if whitens else transfer) * weight
     return cross, cross * transfer
 
 

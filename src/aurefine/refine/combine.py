@@ -39,7 +39,6 @@ class Statistics:
 def backprojection_weights(
     batch: PreparedBatch,
     noise_group: IntArray,
-    is_premultiplied: npt.NDArray[np.bool_],
     plan: IterationPlan,
     geometry: ImageGeometry,
 ) -> tuple[Float32, Float32]:
@@ -51,21 +50,16 @@ def backprojection_weights(
 
     Notes
     -----
-    Premultiplied images show ``scale CTF^2 V``: the CTF is in the image already, the scale is not.
+    Premultiplied images show ``scale CTF^2 V`` with noise in proportion to CTF^2, of which
+    `PreparedBatch.matched` takes account.
     RELION 3.1 leaves the scale out of their numerator, but not out of the denominator.
     """
     if plan.options.no_map:
         inverse = np.broadcast_to(geometry.valid, batch.transfer.shape)
     else:
         inverse = batch.inverse_sigma2[noise_group] * geometry.valid
-    numerator = batch.transfer * inverse
-    denominator = batch.transfer * numerator
-    if is_premultiplied.any():
-        flat = is_premultiplied
-        scale = batch.scale[flat, None].astype(np.float32)
-        numerator[flat] = scale * inverse[flat]
-        denominator[flat] = scale * (batch.transfer[flat] * inverse[flat])
-    return numerator, denominator
+    numerator = batch.matched * inverse
+    return numerator, batch.transfer * numerator
 
 
 def accumulate(
@@ -114,6 +108,7 @@ def accumulate(
     denominator = np.ascontiguousarray(denominator[a:b])
     cosines, sines = geometry.fine_ramps
     own_group = np.ascontiguousarray(noise_group[a:b])
+    own_strong = is_strong[a:b] if len(is_strong) > 1 else is_strong
 
     def nothing() -> Statistics:
         return Statistics(np.zeros((n_groups, n_pixels)), np.zeros((n, 4)))
@@ -156,7 +151,7 @@ def accumulate(
                 cosines,
                 sines,
                 own_group,
-                is_strong,
+                own_strong,
                 slot[g:h],
                 combined,
                 found.residual_by_pixel,

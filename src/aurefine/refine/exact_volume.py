@@ -219,7 +219,9 @@ def _mean_transfer2(
             if not len(chosen):
                 continue
             transfer = transfer_function(particles, chosen, plan, geometry)
-            if not particles.optics_groups[optics].is_premultiplied:
+            if particles.optics_groups[optics].is_premultiplied:  # CTF² already
+                transfer = transfer * transfer.mean(axis=0)
+            else:
                 transfer = transfer**2
             total += np.bincount(shell, transfer.sum(axis=0, dtype=float), n_shells)
             count += np.bincount(shell, None, n_shells) * len(chosen)

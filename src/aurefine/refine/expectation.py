@@ -10,6 +10,7 @@ import numpy.typing as npt
 from aurefine.errors import AurefineError, ImageError
 from aurefine.parallel.exact import ExactSum
 from aurefine.parallel.pool import WorkerPool
+from aurefine.refine.batch import mean_squared_ctf
 from aurefine.refine.coarse import make_coarse_table
 from aurefine.refine.economy import around_poses
 from aurefine.refine.exact_volume import ExactVolume, add_copies, volume_scales
@@ -189,6 +190,7 @@ class HalfExpectation:
             self._pool,
             self._stopwatch,
             self.sums,
+            mean_squared_ctf(particles, plan, geometry),
         )
         self._step = kind, step
         return step

@@ -36,6 +36,7 @@ IntArray = npt.NDArray[np.int64]
 
 _BLOCK = 16  # particles that one thread sums at a time
 _PAIR_BYTES = 320  # working memory per significant coarse pair, with 4 x 8 children
+_LEAST_NOISE = np.float32(1e-3)  # of premultiplied images near the zeros of the CTF, relative
 _GIB = 1 << 30
 
 
@@ -86,6 +87,7 @@ class HalfStep:
     pool: WorkerPool
     stopwatch: Stopwatch
     sums: HalfSums
+    mean_ctf2: Float32 | None  # see `mean_squared_ctf`
 
     def run(
         self, rows: IntArray, raw: Float32, progress: Callable[[int], None]
@@ -113,6 +115,7 @@ class HalfStep:
                 geometry,
                 self.pool,
                 self.seed,
+                self.mean_ctf2,
             )
             noise_group = particles.noise_group[rows]
             cross_weights, norm_weights = coarse.score_weights(batch, noise_group, plan, geometry)
@@ -124,16 +127,8 @@ class HalfStep:
             offset_priors = coarse.offset_log_priors(
                 batch, plan, geometry, self.model.sigma_offset, prior_offset
             )
-            numerator, denominator = backprojection_weights(
-                batch,
-                noise_group,
-                np.array(
-                    [particles.optics_groups[g].is_premultiplied for g in particles.optics[rows]]
-                ),
-                plan,
-                geometry,
-            )
-        is_strong = self._strong_pixels()
+            numerator, denominator = backprojection_weights(batch, noise_group, plan, geometry)
+        is_strong = self._strong_pixels(batch)
         with self.stopwatch("coarse scoring"):
             pairs = self._coarse(batch, cross_weights, norm_weights, offset_priors)
         image_norms = np.sqrt(np.maximum(batch.window_power, 1e-30))
@@ -333,11 +328,22 @@ class HalfStep:
             n_significant=np.diff(own.first),
         )
 
-    def _strong_pixels(self) -> Float32:
-        """1 for pixels of shells where the data outweigh the prior enough to set the scale."""
-        geometry = self.geometry
+    def _strong_pixels(self, batch: PreparedBatch) -> Float32:
+        """Weights with which pixels set the scale, shape (n_particles or 1, n_pixels).
+
+        They are 1 in shells where the data outweigh the prior enough, and more where a
+        premultiplied image has less noise than others.
+        """
+        geometry, particles = self.geometry, self.particles
         shell = geometry.model_shell[geometry.pixels.shell]
-        return (self.model.data_vs_prior[shell] > 3).astype(np.float32)
+        strong = (self.model.data_vs_prior[shell] > 3).astype(np.float32)[None]
+        if self.mean_ctf2 is None:
+            return strong
+        optics = particles.optics[batch.rows]
+        is_flat = np.array([group.is_premultiplied for group in particles.optics_groups])[optics]
+        least = np.maximum(_LEAST_NOISE * batch.matched, np.float32(1e-30))
+        gain = batch.matched / np.maximum(batch.transfer, least)
+        return strong * np.where(is_flat[:, None], gain, np.float32(1.0))
 
     def _direction_rows(self, orientation: IntArray) -> IntArray:
         """Row of the direction prior of each coarse orientation."""
