@@ -5,9 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from aurefine.kernels.combination import CHILDREN, add_image, sum_ramps
 from aurefine.kernels.slices import extract_slices
+from aurefine.kernels.vectors import LANES
 
 __all__ = ["children_with_weight", "combine_images"]
+
+_MANY = 3  # particles from which on it pays to work on blocks of pixels
+_BLOCK = 128  # pixels, so that the slices and sums of eight children stay in the level-1 cache
 
 
 @njit(nogil=True, cache=True, fastmath=True)
@@ -60,8 +65,10 @@ def combine_images(
     """Sum the images of a batch per orientation and compare them with the reference.
 
     For orientation o, particle p and its significant offsets t with weights w, the phase ramps
-    are summed first, m = sum_t w exp(i phase_t); then the combined masked image X m enters the
-    statistics and the combined unmasked image the back-projection (spec 4.1).
+    are summed first, m = sum_t w exp(i phase_t).  The unmasked image times m enters the
+    back-projection.  The statistics need, for each particle, the sums over orientations of the
+    slice times the conjugate of m and of its power: the masked image is compared with these once
+    (spec 4.1).
 
     Parameters
     ----------
@@ -92,14 +99,17 @@ def combine_images(
         `is_strong`, and the sum of the weights; added to.
     """
     n_children = rotations.shape[1]
-    n_child_offsets = weights.shape[1]
     n_pixels = pixel_x.size
-    phase_re = np.empty(n_pixels, np.float32)
-    phase_im = np.empty(n_pixels, np.float32)
-    slices = np.empty((n_children, 2 * n_pixels), np.float32)
+    n_groups = group_first.size - 1
+    place, seen_particle = _places(sorted_particle[group_first[0] : group_first[n_groups]], sums)
+    seen = np.zeros((seen_particle.size, 3, n_pixels), np.float32)
     active = np.empty(n_children, np.int64)
     matrices = np.empty((n_children, 3, 3), np.float32)
-    for g in range(group_first.size - 1):
+    slices = np.empty((n_children, 2 * n_pixels), np.float32)
+    image = np.empty((2, n_pixels), np.float32)
+    ramps = np.empty(2 * CHILDREN * n_pixels, np.float32)
+    last = np.empty(2 * CHILDREN * LANES, np.float32)
+    for g in range(n_groups):
         n_active = 0
         for c in range(n_children):
             if slot[g, c] >= 0:
@@ -107,99 +117,180 @@ def combine_images(
                 matrices[n_active] = rotations[g, c]
                 n_active += 1
         extract_slices(volume, matrices[:n_active], pixel_x, pixel_y, slices)
-        for a in range(n_active):
-            c = active[a]
-            row = slot[g, c]
-            ref_re = slices[a, :n_pixels]
-            ref_im = slices[a, n_pixels:]
-            sum_re = combined[row, 0]
-            sum_im = combined[row, 1]
-            sum_we = combined[row, 2]
-            sum_re[:] = np.float32(0.0)
-            sum_im[:] = np.float32(0.0)
-            sum_we[:] = np.float32(0.0)
-            i = group_first[g]
-            end = group_first[g + 1]
-            while i < end:
-                p = sorted_particle[i]
-                total = np.float32(0.0)
-                n_terms = 0
-                while i < end and sorted_particle[i] == p:
-                    own = weights[sorted_pair[i]]
-                    k = 0
-                    while k < n_child_offsets:
-                        if n_terms > 0 and k + 4 <= n_child_offsets:
-                            w0 = own[k, c]
-                            w1 = own[k + 1, c]
-                            w2 = own[k + 2, c]
-                            w3 = own[k + 3, c]
-                            n_more = (w0 > 0) + (w1 > 0) + (w2 > 0) + (w3 > 0)
-                            if n_more > 1:  # cheaper together
-                                t = sorted_offset[i] + k
-                                c0 = cosines[t]
-                                c1 = cosines[t + 1]
-                                c2 = cosines[t + 2]
-                                c3 = cosines[t + 3]
-                                for j in range(n_pixels):
-                                    phase_re[j] += w0 * c0[j] + w1 * c1[j] + w2 * c2[j] + w3 * c3[j]
-                                s0 = sines[t]
-                                s1 = sines[t + 1]
-                                s2 = sines[t + 2]
-                                s3 = sines[t + 3]
-                                for j in range(n_pixels):
-                                    phase_im[j] += w0 * s0[j] + w1 * s1[j] + w2 * s2[j] + w3 * s3[j]
-                                n_terms += n_more
-                                total += w0 + w1 + w2 + w3
-                                k += 4
-                                continue
-                        w = own[k, c]
-                        k += 1
-                        if w > 0:
-                            cos_t = cosines[sorted_offset[i] + k - 1]
-                            sin_t = sines[sorted_offset[i] + k - 1]
-                            if n_terms == 0:
-                                for j in range(n_pixels):
-                                    phase_re[j] = w * cos_t[j]
-                                    phase_im[j] = w * sin_t[j]
-                            else:
-                                for j in range(n_pixels):
-                                    phase_re[j] += w * cos_t[j]
-                                    phase_im[j] += w * sin_t[j]
-                            n_terms += 1
-                            total += w
-                    i += 1
-                if n_terms == 0:
-                    continue
-                image_re = unmasked[p, 0]
-                image_im = unmasked[p, 1]
+        particle, first, total, term, weight = _terms_of_group(
+            group_first[g], group_first[g + 1], active[:n_active], sorted_particle, sorted_offset,
+            sorted_pair, weights, n_pixels,
+        )  # fmt: skip
+        block = _BLOCK if particle.size >= _MANY else n_pixels
+        for lo in range(0, n_pixels, block):
+            hi = min(lo + block, n_pixels)
+            for a in range(n_active):
+                combined[slot[g, active[a]], :, lo:hi] = np.float32(0.0)
+            for r in range(particle.size):
+                p = particle[r]
                 num = numerator[p]
-                den = denominator[p]
-                for j in range(n_pixels):
-                    a = num[j] * image_re[j]
-                    b = num[j] * image_im[j]
-                    sum_re[j] += a * phase_re[j] - b * phase_im[j]
-                    sum_im[j] += a * phase_im[j] + b * phase_re[j]
-                    sum_we[j] += total * den[j]
-                image_re = masked[p, 0]
-                image_im = masked[p, 1]
-                ctf = transfer[p]
-                by_pixel = residual_by_pixel[noise_group[p]]
-                strong = is_strong[p if is_strong.shape[0] > 1 else 0]
-                residual = np.float32(0.0)
-                strong_cross = np.float32(0.0)
-                strong_power = np.float32(0.0)
-                for j in range(n_pixels):
-                    y_re = image_re[j] * phase_re[j] - image_im[j] * phase_im[j]
-                    y_im = image_re[j] * phase_im[j] + image_im[j] * phase_re[j]
-                    cross = ctf[j] * (y_re * ref_re[j] + y_im * ref_im[j])
-                    power = ref_re[j] * ref_re[j] + ref_im[j] * ref_im[j]
-                    power *= total * ctf[j] * ctf[j]
-                    difference = power - np.float32(2.0) * cross
-                    residual += difference
-                    strong_cross += strong[j] * cross
-                    strong_power += strong[j] * power
-                    by_pixel[j] += difference
-                sums[p, 0] += residual
-                sums[p, 1] += strong_cross
-                sums[p, 2] += strong_power
-                sums[p, 3] += total
+                re = unmasked[p, 0]
+                im = unmasked[p, 1]
+                for j in range(lo, hi):
+                    image[0, j] = num[j] * re[j]
+                    image[1, j] = num[j] * im[j]
+                for a in range(0, n_active, CHILDREN):
+                    _add_image(
+                        cosines, sines, term, weight, first[r], first[r + 1], total[r], image,
+                        denominator, p, slices, combined, slot[g], active[:n_active], a, seen,
+                        place[p], ramps, last, lo, hi,
+                    )  # fmt: skip
+        for r in range(particle.size):
+            sums[particle[r], 3] += total[r].sum()
+    for s in range(seen_particle.size):
+        p = seen_particle[s]
+        strong = is_strong[p if is_strong.shape[0] > 1 else 0]
+        _compare(
+            masked[p], transfer[p], seen[s], strong, residual_by_pixel[noise_group[p]], sums[p]
+        )
+
+
+@njit(nogil=True, cache=True)
+def _places(particles, sums):
+    """Rows of the particles that occur, -1 for others, and the particle of each row."""
+    place = np.full(sums.shape[0], -1, np.int64)
+    n = 0
+    for p in particles:
+        if place[p] < 0:
+            place[p] = n
+            n += 1
+    listed = np.empty(n, np.int64)
+    for p in range(place.size):
+        if place[p] >= 0:
+            listed[place[p]] = p
+    return place, listed
+
+
+@njit(nogil=True, cache=True)
+def _terms_of_group(
+    begin, end, active, sorted_particle, sorted_offset, sorted_pair, weights, n_pixels
+):
+    """List the offsets of one orientation that have weight, particle by particle.
+
+    Returns
+    -------
+    particle : int64, shape (n_particles,)
+    first : int64, shape (n_particles + 1,)
+        Terms of each particle.
+    total : float32, shape (n_particles, n_active)
+    term : int64, shape (n_terms,)
+        Where the phase ramp of the offset begins.
+    weight : float32, shape (n_terms, n_active filled up to whole `CHILDREN`)
+    """
+    n_child_offsets = weights.shape[1]
+    n_active = active.size
+    particle = np.empty(end - begin, np.int64)
+    first = np.empty(end - begin + 1, np.int64)
+    total = np.zeros((end - begin, n_active), np.float32)
+    most = (end - begin) * n_child_offsets
+    term = np.empty(most, np.int64)
+    weight = np.zeros((most, -(-n_active // CHILDREN) * CHILDREN), np.float32)
+    n = 0
+    r = 0
+    for i in range(begin, end):
+        if i == begin or sorted_particle[i] != particle[r - 1]:
+            particle[r] = sorted_particle[i]
+            first[r] = n
+            r += 1
+        for k in range(n_child_offsets):
+            own = weights[sorted_pair[i], k]
+            is_used = False
+            for a in range(n_active):
+                w = own[active[a]]
+                weight[n, a] = w
+                total[r - 1, a] += w
+                is_used |= w > 0
+            term[n] = (sorted_offset[i] + k) * n_pixels
+            n += is_used
+    first[r] = n
+    return particle[:r], first[: r + 1], total[:r], term[:n], weight[:n]
+
+
+@njit(nogil=True, cache=True, fastmath=True)
+def _add_image(
+    cosines, sines, term, weight, begin, end, total, image, denominator, p, slices, combined,
+    slot, active, start, seen, place, ramps, last, lo, hi,
+):  # fmt: skip
+    """Add one particle to the active children from `start` on, at the pixels lo to hi."""
+    n_pixels = image.shape[1]
+    n = (hi - lo) // LANES * LANES
+    whole = lo + n
+    flat_cosines = cosines.reshape(-1)
+    flat_sines = sines.reshape(-1)
+    flat_weight = weight.reshape(-1)
+    flat_image = image.reshape(-1)
+    flat_denominator = denominator.reshape(-1)
+    flat_slices = slices.reshape(-1)
+    flat_combined = combined.reshape(-1)
+    flat_seen = seen.reshape(-1)
+    in_seen = 3 * n_pixels * place
+    stride = weight.shape[1]
+    sum_ramps(
+        flat_cosines, flat_sines, term, begin, end, flat_weight, start, stride, ramps, lo, whole
+    )
+    tail = 0  # first pixel of the vector that holds the last ones
+    if whole < hi and hi >= LANES:
+        tail = hi - LANES
+        sum_ramps(
+            flat_cosines, flat_sines, term, begin, end, flat_weight, start, stride, last, tail, hi
+        )
+    elif whole < hi:
+        _sum_few(cosines, sines, term, begin, end, weight, start, last, hi)
+    for c in range(min(CHILDREN, active.size - start)):
+        a = start + c
+        if total[a] == 0:
+            continue
+        in_sums = 3 * n_pixels * slot[active[a]]
+        add_image(
+            ramps[c * n :], ramps[(CHILDREN + c) * n :], flat_image, flat_denominator,
+            p * n_pixels, flat_slices, 2 * a * n_pixels, flat_combined, in_sums, flat_seen,
+            in_seen, total[a], n_pixels, lo, whole,
+        )  # fmt: skip
+        for j in range(whole, hi):
+            re = last[c * LANES + j - tail]
+            im = last[(CHILDREN + c) * LANES + j - tail]
+            flat_combined[in_sums + j] += image[0, j] * re - image[1, j] * im
+            flat_combined[in_sums + n_pixels + j] += image[0, j] * im + image[1, j] * re
+            flat_combined[in_sums + 2 * n_pixels + j] += total[a] * denominator[p, j]
+            slice_re = slices[a, j]
+            slice_im = slices[a, n_pixels + j]
+            flat_seen[in_seen + j] += re * slice_re + im * slice_im
+            flat_seen[in_seen + n_pixels + j] += re * slice_im - im * slice_re
+            power = slice_re * slice_re + slice_im * slice_im
+            flat_seen[in_seen + 2 * n_pixels + j] += total[a] * power
+
+
+@njit(nogil=True, cache=True)
+def _sum_few(cosines, sines, term, begin, end, weight, start, out, n):
+    """Do what `sum_ramps` does for fewer pixels than a vector has."""
+    out[:] = np.float32(0.0)
+    for k in range(begin, end):
+        for c in range(CHILDREN):
+            for j in range(n):
+                w = weight[k, start + c]
+                out[c * LANES + j] += w * cosines.reshape(-1)[term[k] + j]
+                out[(CHILDREN + c) * LANES + j] += w * sines.reshape(-1)[term[k] + j]
+
+
+@njit(nogil=True, cache=True, fastmath=True)
+def _compare(image, ctf, seen, strong, by_pixel, sums):
+    """Add up what an image and the slices that it saw have in common."""
+    residual = np.float32(0.0)
+    strong_cross = np.float32(0.0)
+    strong_power = np.float32(0.0)
+    for j in range(ctf.size):
+        cross = ctf[j] * (image[0, j] * seen[0, j] + image[1, j] * seen[1, j])
+        power = ctf[j] * ctf[j] * seen[2, j]
+        difference = power - np.float32(2.0) * cross
+        residual += difference
+        strong_cross += strong[j] * cross
+        strong_power += strong[j] * power
+        by_pixel[j] += difference
+    sums[0] += residual
+    sums[1] += strong_cross
+    sums[2] += strong_power

@@ -2,58 +2,16 @@
 
 from __future__ import annotations
 
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["COLUMNS", "LANES", "add_products"]
+from aurefine.kernels.vectors import FLOAT, LANES, VECTOR, VectorCode, integer
 
-LANES = 16 if binding.get_host_cpu_features().get("avx512f") else 8
+__all__ = ["COLUMNS", "add_products"]
+
 COLUMNS = 8
-
-_INT64 = ir.IntType(64)
-_FLOAT = ir.FloatType()
-_VECTOR = ir.VectorType(_FLOAT, LANES)
-
-
-class _Code:
-    """What products need to write their instructions."""
-
-    def __init__(self, context, builder, signature, args):
-        self.builder = builder
-        self._data = [
-            context.make_array(kind)(context, builder, value).data
-            if isinstance(kind, types.Array)
-            else None
-            for kind, value in zip(signature.args, args, strict=True)
-        ]
-        kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
-        self._multiply_add = builder.module.declare_intrinsic(f"llvm.fmuladd.v{LANES}f32", (), kind)
-
-    def pointer(self, array, index):
-        """Address of an element of the argument number `array`."""
-        return self.builder.gep(self._data[array], [index])
-
-    def vector(self, array, index):
-        """Address of a vector in the argument number `array`."""
-        return self.builder.bitcast(self.pointer(array, index), _VECTOR.as_pointer())
-
-    def load(self, array, index):
-        """Vector that begins at an element."""
-        return self.builder.load(self.vector(array, index), align=4)
-
-    def multiply_add(self, a, b, c):
-        """A b + c."""
-        return self.builder.call(self._multiply_add, [a, b, c])
-
-    def place(self, row, stride, column):
-        """Index of an element."""
-        return self.builder.add(self.builder.mul(row, stride), column)
-
-
-def _integer(value):
-    return ir.Constant(_INT64, value)
 
 
 def _sums_of_lanes(builder, vectors):
@@ -95,14 +53,14 @@ def add_products(
     )
 
     def codegen(context, builder, signature, args):
-        code = _Code(context, builder, signature, args)
+        code = VectorCode(context, builder, signature, args)
         _, first_row, row_stride, _, first, stride, begin, end, _, place, out_stride = args
-        sums = [cgutils.alloca_once(builder, _VECTOR) for _ in range(2 * COLUMNS)]
+        sums = [cgutils.alloca_once(builder, VECTOR) for _ in range(2 * COLUMNS)]
         for total in sums:
-            builder.store(ir.Constant(_VECTOR, [0.0] * LANES), total)
+            builder.store(ir.Constant(VECTOR, [0.0] * LANES), total)
         starts = [first_row, builder.add(first_row, row_stride)]
-        columns = [code.place(_integer(c), stride, first) for c in range(COLUMNS)]
-        step = _integer(LANES)
+        columns = [code.place(integer(c), stride, first) for c in range(COLUMNS)]
+        step = integer(LANES)
         with cgutils.for_range(builder, builder.udiv(builder.sub(end, begin), step)) as loop:
             k = builder.add(begin, builder.mul(loop.index, step))
             a = [code.load(0, builder.add(start, k)) for start in starts]
@@ -112,7 +70,7 @@ def add_products(
                     total = sums[r * COLUMNS + c]
                     builder.store(code.multiply_add(a[r], b, builder.load(total)), total)
         found = _sums_of_lanes(builder, [builder.load(total) for total in sums])
-        half = ir.VectorType(_FLOAT, COLUMNS)
+        half = ir.VectorType(FLOAT, COLUMNS)
         for r in range(2):
             vector = found[r * COLUMNS // LANES]
             lanes = list(range(r * COLUMNS % LANES, r * COLUMNS % LANES + COLUMNS))

@@ -11,8 +11,9 @@ import numpy as np
 from numba import njit
 
 from aurefine.kernels.pairs import sort_pairs
-from aurefine.kernels.products import COLUMNS, LANES, add_products
+from aurefine.kernels.products import COLUMNS, add_products
 from aurefine.kernels.slices import extract_slices
+from aurefine.kernels.vectors import LANES
 
 __all__ = [
     "fine_scores",

@@ -25,7 +25,7 @@ Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 _WINDOW_BYTES = 64 << 20  # combined slices held before they are inserted
-_TASKS = 16  # pieces of a window
+_TASKS = 32  # pieces of a window
 
 
 @dataclass(frozen=True, slots=True)

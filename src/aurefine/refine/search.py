@@ -12,8 +12,8 @@ from aurefine.geometry import sampling as grids
 from aurefine.geometry.euler import euler_from_matrix
 from aurefine.kernels.pairs import sort_pairs
 from aurefine.kernels.posterior import normalise_posterior, select_best_correlation
-from aurefine.kernels.products import LANES
 from aurefine.kernels.scoring import fine_scores, shifted_rows
+from aurefine.kernels.vectors import LANES
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.batch import PreparedBatch
 from aurefine.refine.coarse import Pairs

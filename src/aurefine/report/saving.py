@@ -36,6 +36,7 @@ def save_figure(figure: Figure, root: str | os.PathLike[str]) -> list[Path]:
         with atomic_path(path) as temporary:
             figure.savefig(temporary, format=kind, dpi=_DPI, metadata=_metadata(kind))
         paths.append(path)
+        figure.set_layout_engine("none")  # the axes stay where the first file has them
     return paths
 
 
