@@ -117,11 +117,15 @@ def accumulate(
     edge = len(volume.words)
     volumes = volumes_for(volume, pool.n_threads)
     slabs = slab_bounds(edge, edge // 2 - 1, -(-pool.n_threads // len(volumes)))
-    for lo, hi in _windows(active.sum(axis=1), max(8, _WINDOW_BYTES // (12 * n_pixels))):
+    n_slices = active.sum(axis=1)
+    windows = _windows(n_slices, max(8, _WINDOW_BYTES // (12 * n_pixels)))
+    most = max((n_slices[lo:hi].sum() for lo, hi in windows), default=0)
+    buffer = np.empty((most, 3, n_pixels), np.float32)  # of all windows, one after the other
+    for lo, hi in windows:
         part = active[lo:hi]
         slot = np.where(part, np.cumsum(part).reshape(part.shape) - 1, -1)
         rotations = posterior.rotations[lo:hi][part]
-        combined = np.empty((len(rotations), 3, n_pixels), np.float32)
+        combined = buffer[: len(rotations)]
         firsts = posterior.group_first[lo : hi + 1]
 
         def combine(

@@ -19,6 +19,7 @@ from aurefine.refine.combine import Statistics, accumulate, backprojection_weigh
 from aurefine.refine.exhaustive import ExhaustiveSearch
 from aurefine.refine.given import given_search
 from aurefine.refine.local import local_search
+from aurefine.refine.memory import pair_bytes
 from aurefine.refine.particles import ParticleSet
 from aurefine.refine.pixels import half_plane_rings
 from aurefine.refine.plan import ImageGeometry, IterationPlan, scored_geometry
@@ -37,7 +38,6 @@ IntArray = npt.NDArray[np.int64]
 _BLOCK = 16  # particles that one thread sums at a time
 _PAIR_BYTES = 320  # working memory per significant coarse pair, with 4 x 8 children
 _LEAST_NOISE = np.float32(1e-3)  # of premultiplied images near the zeros of the CTF, relative
-_GIB = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,8 @@ class HalfStep:
         n_scored = scored.pixels.n_pixels
         results = []
         tally = empty_tally(self.model)
-        for a, b in _particle_ranges(pairs.first, int(plan.options.memory_budget * _GIB / 4)):
+        budget = pair_bytes(plan.options.memory_budget, is_local=plan.sampling.is_local)
+        for a, b in _particle_ranges(pairs.first, budget):
             with self.stopwatch("fine scoring"):
                 posterior = search.fine_search(
                     replace(batch, masked=batch.masked[:, :, :n_scored]),
@@ -179,6 +180,7 @@ class HalfStep:
                     )
                 )
             progress(b - a)
+            del posterior  # before there is another one
         return join_results(results), tally
 
     def _coarse(

@@ -22,6 +22,7 @@ __all__ = [
     "memory_need",
     "n_sum_copies",
     "padded_map_bytes",
+    "pair_bytes",
     "projector_bytes",
     "sums_bytes",
     "sums_wait_in_file",
@@ -47,6 +48,8 @@ _WINDOW = 64 * _MIB  # combined slices before they are inserted, at most
 _TOUCHED = 0.44  # of the padded map, in pages of 2 MiB
 _TABLE_SHARE = 1.25  # of the budget: slices of all orientations
 TABLE_BYTES = 12  # of a pixel of them
+_PAIR_SHARE = 0.25  # of the budget: significant pairs of the particles in one go, at most
+_LOCAL_PAIR_SHARE = 0.1  # particles hardly share orientations in local searches
 _SLICES = 10  # of them for each particle
 _ROW_SHARE = 0.3  # of the fine offsets whose shifted images exist
 
@@ -164,12 +167,13 @@ def memory_need(size: RunSize, r_max: int, *, is_last: bool) -> MemoryNeed:
     unfiltered = one_map * size.halves_here * int((is_last or size.corrects_fsc) and not waits)
     half_way = 8 * padded_size(box, padding) * box * (_radius(box, padding, r_max) + 1)
     inverse = 3 * padded if size.compensates_density else half_way
+    working = _working_set(size, r_max, is_local=True)
     copies = sums * n_sum_copies(sums, size.n_threads)
     symmetric = 8 * voxels if size.has_symmetry else 0  # two of three components at a time
     stages = {
         # most of the padded map is zero and takes no memory
         "reference": other_sums + max(padded + int(_TOUCHED * padded), padded + projector),
-        "alignment": other_sums + sums + copies + projector + _working_set(size, r_max),
+        "alignment": other_sums + sums + copies + projector + working,
         _SEARCH: _exhaustive_search(size, min(size.search_shell, r_max)),
         "symmetry": other_sums + sums + symmetric,
         "FSC": other_sums + sums + unfiltered + 2 * one_map,
@@ -206,6 +210,20 @@ def smaller(size: RunSize) -> list[tuple[str, RunSize]]:
     return found
 
 
+def pair_bytes(memory_budget: float, *, is_local: bool) -> int:
+    """Bytes that the significant pairs of the particles searched in one go may take.
+
+    Parameters
+    ----------
+    memory_budget : float
+        GiB.
+    is_local : bool
+        Whether searches are local.
+    """
+    share = _LOCAL_PAIR_SHARE if is_local else _PAIR_SHARE
+    return int(share * memory_budget * _GIB)
+
+
 def table_limit(memory_budget: float) -> int:
     """Bytes that the slices of all orientations may take; beyond, they are made again and again.
 
@@ -225,12 +243,12 @@ def _exhaustive_search(size: RunSize, shell: int) -> int:
     n_pixels = fourier_pixels(size.box, 2 * shell).n_pixels
     slices = min(TABLE_BYTES * size.n_orientations * n_pixels, table_limit(size.memory_budget))
     scores = 4 * size.n_orientations * _particles_in_batch(size, n_pixels)
-    working = _working_set(size, shell)
+    working = _working_set(size, shell, is_local=False)
     n_sums = size.halves_here + n_sum_copies(12 * voxels, size.n_threads)
     return (8 + 12 * n_sums) * voxels + slices + scores + working
 
 
-def _working_set(size: RunSize, r_max: int) -> int:
+def _working_set(size: RunSize, r_max: int, *, is_local: bool) -> int:
     """Arrays of the batches in flight."""
     n_pixels = fourier_pixels(size.box, 2 * r_max).n_pixels
     n = _particles_in_batch(size, n_pixels)
@@ -238,7 +256,9 @@ def _working_set(size: RunSize, r_max: int) -> int:
     rows = int(8 * n * n_pixels * size.n_fine_offsets * _ROW_SHARE)
     ramps = 8 * n_pixels * size.n_fine_offsets
     window = min(_WINDOW, 12 * n * n_pixels * _SLICES)
-    return images + rows + ramps + window + _PER_THREAD * size.n_threads
+    pairs = pair_bytes(size.memory_budget, is_local=is_local)
+    # shifted images are needed before anything is combined
+    return images + max(rows, window) + ramps + pairs + _PER_THREAD * size.n_threads
 
 
 def _particles_in_batch(size: RunSize, n_pixels: int) -> int:
