@@ -26,7 +26,7 @@ Float = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
-_WEIGH_BLOCK = 4  # particles whose weights one thread normalises at a time
+_WEIGH_BLOCK = 1  # particles whose weights one thread normalises at a time
 _GROUPS_PER_TASK = 64  # pieces that the orientations of a batch are cut into
 
 
