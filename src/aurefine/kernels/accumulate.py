@@ -13,6 +13,7 @@ __all__ = ["children_with_weight", "combine_images"]
 
 _MANY = 3  # particles from which on it pays to work on blocks of pixels
 _BLOCK = 128  # pixels, so that the slices and sums of eight children stay in the level-1 cache
+_LONG_BLOCK = 512  # pixels for few particles, so that their phases stay in the level-2 cache
 
 
 @njit(nogil=True, cache=True, fastmath=True)
@@ -107,7 +108,7 @@ def combine_images(
     matrices = np.empty((n_children, 3, 3), np.float32)
     slices = np.empty((n_children, 2 * n_pixels), np.float32)
     image = np.empty((2, n_pixels), np.float32)
-    ramps = np.empty(2 * CHILDREN * n_pixels, np.float32)
+    ramps = np.empty(2 * CHILDREN * max(_BLOCK, _LONG_BLOCK), np.float32)
     last = np.empty(2 * CHILDREN * LANES, np.float32)
     for g in range(n_groups):
         n_active = 0
@@ -121,7 +122,7 @@ def combine_images(
             group_first[g], group_first[g + 1], active[:n_active], sorted_particle, sorted_offset,
             sorted_pair, weights, n_pixels,
         )  # fmt: skip
-        block = _BLOCK if particle.size >= _MANY else n_pixels
+        block = _BLOCK if particle.size >= _MANY else min(_LONG_BLOCK, n_pixels)
         for lo in range(0, n_pixels, block):
             hi = min(lo + block, n_pixels)
             for a in range(n_active):
