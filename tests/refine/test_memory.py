@@ -74,7 +74,7 @@ def test_a_reconstruction_takes_what_is_expected(pool, r_max, monkeypatch):
     size = replace(SIZE, box=box, halves_here=1, n_particles=0)
     need = memory_need(size, r_max, is_last=False)
     always = memory._PROGRAM + 3 * 4 * box**3  # maps of the state, another new map
-    expected = need.stages["reconstruction"] - always - sums_bytes(box, 2.0, r_max)
+    expected = need.stages["reconstruction"] / memory._HEAP - always - sums_bytes(box, 2.0, r_max)
     assert peak == pytest.approx(expected, rel=0.15)
 
 
@@ -84,7 +84,7 @@ def test_a_reconstruction_takes_what_is_expected(pool, r_max, monkeypatch):
 @pytest.mark.parametrize("halves", [1, 2])
 @pytest.mark.parametrize("n_fine_offsets", [84, 324])
 @pytest.mark.parametrize("uses_mask", [False, True])
-def test_the_last_iteration_needs_little_more_than_any_before(
+def test_the_last_iteration_needs_little_more_than_the_one_before(
     box, has_symmetry, padding, halves, n_fine_offsets, uses_mask
 ):
     """With so few particles that little hides the difference."""
@@ -94,7 +94,7 @@ def test_the_last_iteration_needs_little_more_than_any_before(
         n_fine_offsets=n_fine_offsets, uses_mask=uses_mask, corrects_fsc=uses_mask,
     )  # fmt: skip
     last = memory_need(size, box // 2, is_last=True).peak
-    for share in (0.05, 0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
+    for share in (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
         before = memory_need(size, int(share * box / 2), is_last=False).peak
         assert before / 1.05 < last <= 1.5 * before
 

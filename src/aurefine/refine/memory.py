@@ -20,6 +20,7 @@ __all__ = [
     "batch_size",
     "disk_need",
     "memory_need",
+    "n_batches",
     "n_sum_copies",
     "padded_map_bytes",
     "pair_bytes",
@@ -34,12 +35,15 @@ _GIB = 1 << 30
 _MIB = 1 << 20
 _MAX_BATCH = 512  # particles
 _MIN_BATCH = 8
+_SMALL_BATCH = 64  # particles, below which cutting costs more than sharing gains
+_SHARED_BY = 12  # parts that 1, 2, 3, 4, 6 or 12 followers of a half share evenly
 _LARGE_BATCH = 128 * _MIB  # of that many particles; else half as many are enough
 _SMALL = 32 * _MIB  # sums that never wait in a file
 _LARGE_SHARE = 0.5  # of the padded map
 
 # measured: see benchmarks/memory_estimate.py
 _PROGRAM = 260 * _MIB  # interpreter, libraries, compiled kernels
+_HEAP = 1.06  # what the heap takes, over what is in use
 _FIGURES = 75 * _MIB  # drawn at the end of a run
 _PER_PARTICLE = 2500  # tables, poses, and their copies while an iteration is written
 _PER_THREAD = 10 * _MIB  # scores of the first pass
@@ -143,6 +147,11 @@ def batch_size(box: int, n_pixels: int, n_fine_offsets: int, memory_budget: floa
     return int(np.clip(memory_budget * _GIB / 4 // per_particle, least, _MAX_BATCH))
 
 
+def n_batches(n_particles: int, size: int) -> int:
+    """Equal batches of at most `size` particles that a half is cut into; enough to be shared."""
+    return max(-(-n_particles // size), min(_SHARED_BY, n_particles // _SMALL_BATCH))
+
+
 def memory_need(size: RunSize, r_max: int, *, is_last: bool) -> MemoryNeed:
     """Return the peak memory of one process in an iteration, stage by stage.
 
@@ -167,7 +176,7 @@ def memory_need(size: RunSize, r_max: int, *, is_last: bool) -> MemoryNeed:
     unfiltered = one_map * size.halves_here * int((is_last or size.corrects_fsc) and not waits)
     half_way = 8 * padded_size(box, padding) * box * (_radius(box, padding, r_max) + 1)
     inverse = 3 * padded if size.compensates_density else half_way
-    working = _working_set(size, r_max, is_local=True)
+    working = _working_set(size, r_max) + pair_bytes(size.memory_budget, is_local=True)
     copies = sums * n_sum_copies(sums, size.n_threads)
     symmetric = 8 * voxels if size.has_symmetry else 0  # two of three components at a time
     stages = {
@@ -181,7 +190,7 @@ def memory_need(size: RunSize, r_max: int, *, is_last: bool) -> MemoryNeed:
         "files": 5 * one_map,
         "figures": _FIGURES,
     }
-    return MemoryNeed({name: always + n_bytes for name, n_bytes in stages.items()})
+    return MemoryNeed({name: int(_HEAP * (always + n)) for name, n in stages.items()})
 
 
 def disk_need(size: RunSize, r_max: int, *, is_last: bool) -> int:
@@ -243,27 +252,27 @@ def _exhaustive_search(size: RunSize, shell: int) -> int:
     n_pixels = fourier_pixels(size.box, 2 * shell).n_pixels
     slices = min(TABLE_BYTES * size.n_orientations * n_pixels, table_limit(size.memory_budget))
     scores = 4 * size.n_orientations * _particles_in_batch(size, n_pixels)
-    working = _working_set(size, shell, is_local=False)
+    working = _working_set(size, shell)  # posteriors are peaked by then
     n_sums = size.halves_here + n_sum_copies(12 * voxels, size.n_threads)
     return (8 + 12 * n_sums) * voxels + slices + scores + working
 
 
-def _working_set(size: RunSize, r_max: int, *, is_local: bool) -> int:
-    """Arrays of the batches in flight."""
+def _working_set(size: RunSize, r_max: int) -> int:
+    """Arrays of the batches in flight, but for their significant pairs."""
     n_pixels = fourier_pixels(size.box, 2 * r_max).n_pixels
     n = _particles_in_batch(size, n_pixels)
     images = 4 * n * (4 * size.box**2 + 18 * n_pixels)
     rows = int(8 * n * n_pixels * size.n_fine_offsets * _ROW_SHARE)
     ramps = 8 * n_pixels * size.n_fine_offsets
     window = min(_WINDOW, 12 * n * n_pixels * _SLICES)
-    pairs = pair_bytes(size.memory_budget, is_local=is_local)
     # shifted images are needed before anything is combined
-    return images + max(rows, window) + ramps + pairs + _PER_THREAD * size.n_threads
+    return images + max(rows, window) + ramps + _PER_THREAD * size.n_threads
 
 
 def _particles_in_batch(size: RunSize, n_pixels: int) -> int:
     most = batch_size(size.box, n_pixels, size.n_fine_offsets, size.memory_budget)
-    return min(most, -(-size.n_particles // 2))
+    half = -(-size.n_particles // 2)
+    return -(-half // max(n_batches(half, most), 1))
 
 
 def _radius(box: int, padding: float, r_max: int) -> int:

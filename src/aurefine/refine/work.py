@@ -14,7 +14,7 @@ from aurefine.errors import AurefineError
 from aurefine.geometry.euler import direction_from_angles
 from aurefine.refine.economy import known_poses
 from aurefine.refine.half_step import BatchResult
-from aurefine.refine.memory import batch_size
+from aurefine.refine.memory import batch_size, n_batches
 from aurefine.refine.particles import ParticleSet
 from aurefine.refine.plan import IterationPlan
 from aurefine.refine.state import Poses
@@ -22,9 +22,6 @@ from aurefine.refine.state import Poses
 __all__ = ["Batch", "WorkList", "WorkSource", "cut_batches"]
 
 IntArray = npt.NDArray[np.int64]
-
-_SMALL_BATCH = 64  # particles, below which cutting costs more than sharing gains
-_SHARED_BY = 12  # parts that 1, 2, 3, 4, 6 or 12 followers of a half share evenly
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +155,7 @@ def cut_batches(
 
 def _evenly(rows: IntArray, size: int) -> list[IntArray]:
     """Cut rows into equal parts of at most `size`; small sets into enough for several processes."""
-    n = -(-len(rows) // size)
-    n = max(n, min(_SHARED_BY, len(rows) // _SMALL_BATCH))
+    n = n_batches(len(rows), size)
     bounds = [len(rows) * k // max(n, 1) for k in range(n + 1)]
     return [rows[a:b] for a, b in pairwise(bounds)]
 
