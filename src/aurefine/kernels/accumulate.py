@@ -108,7 +108,7 @@ def combine_images(
     matrices = np.empty((n_children, 3, 3), np.float32)
     slices = np.empty((n_children, 2 * n_pixels), np.float32)
     image = np.empty((2, n_pixels), np.float32)
-    ramps = np.empty(2 * CHILDREN * max(_BLOCK, _LONG_BLOCK), np.float32)
+    ramps = np.empty(2 * CHILDREN * _LONG_BLOCK, np.float32)
     last = np.empty(2 * CHILDREN * LANES, np.float32)
     for g in range(n_groups):
         n_active = 0
@@ -122,7 +122,7 @@ def combine_images(
             group_first[g], group_first[g + 1], active[:n_active], sorted_particle, sorted_offset,
             sorted_pair, weights, n_pixels,
         )  # fmt: skip
-        block = _BLOCK if particle.size >= _MANY else min(_LONG_BLOCK, n_pixels)
+        block = _BLOCK if particle.size >= _MANY else _LONG_BLOCK
         for lo in range(0, n_pixels, block):
             hi = min(lo + block, n_pixels)
             for a in range(n_active):

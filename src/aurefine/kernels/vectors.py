@@ -5,18 +5,17 @@ from __future__ import annotations
 from llvmlite import binding, ir
 from numba import types
 
-__all__ = ["FLOAT", "INT64", "LANES", "VECTOR", "VectorCode", "integer"]
+__all__ = ["FLOAT", "LANES", "VECTOR", "VectorCode", "integer"]
 
 LANES = 16 if binding.get_host_cpu_features().get("avx512f") else 8
 
-INT64 = ir.IntType(64)
 FLOAT = ir.FloatType()
 VECTOR = ir.VectorType(FLOAT, LANES)
 
 
 def integer(value):
     """Return a 64-bit constant."""
-    return ir.Constant(INT64, value)
+    return ir.Constant(ir.IntType(64), value)
 
 
 class VectorCode:

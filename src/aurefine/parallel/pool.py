@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from itertools import pairwise
 from types import TracebackType
 from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
 from aurefine.parallel.heap import use_one_heap
+from aurefine.parallel.ranges import even_parts
 
 __all__ = ["WorkerPool"]
 
@@ -70,8 +70,8 @@ class WorkerPool:
 
     def split(self, n_items: int) -> list[tuple[int, int]]:
         """Cut 0..n_items into one contiguous range per thread, for independent items only."""
-        bounds = [n_items * k // self.n_threads for k in range(self.n_threads + 1)]
-        return [(a, b) for a, b in pairwise(bounds) if b > a]
+        parts = even_parts(n_items, self.n_threads)
+        return [(part.start, part.stop) for part in parts if part.stop > part.start]
 
     def close(self) -> None:
         """Stop the threads and give BLAS its own threads back."""

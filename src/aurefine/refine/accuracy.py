@@ -54,20 +54,22 @@ def estimate_accuracy(
     Accuracy
     """
     rows = rows[:_N_PARTICLES]
-    geometry_of = {g: geometry for geometry in plan.geometries for g in geometry.group_rows}
+    shared = {}
+    for kind in plan.geometries:
+        mean = mean_squared_ctf(particles, plan, kind)
+        shared.update(dict.fromkeys(kind.group_rows, (kind, mean)))
     n_shells = plan.box // 2 + 1
-    mean_ctf2 = {id(g): mean_squared_ctf(particles, plan, g) for g in plan.geometries}
 
     def estimate(row: int) -> tuple[float, float, npt.NDArray[np.float64]]:
-        geometry = geometry_of[int(particles.optics[row])]
+        optics = int(particles.optics[row])
+        geometry, mean_ctf2 = shared[optics]
         pixels = geometry.pixels
         n = geometry.n_coarse if plan.options.strict_highres_exp > 0 else pixels.n_pixels
         shell = geometry.model_shell[pixels.shell[:n]]
         sigma2 = model.sigma2_noise[particles.noise_group[row], shell]
         power = transfer_function(particles, np.array([row]), plan, geometry)[0, :n]
-        ctf2 = mean_ctf2[id(geometry)]
-        if ctf2 is not None and particles.optics_groups[particles.optics[row]].is_premultiplied:
-            power = power * ctf2[particles.noise_group[row], :n]  # it is CTF² already
+        if mean_ctf2 is not None and particles.optics_groups[optics].is_premultiplied:
+            power = power * mean_ctf2[particles.noise_group[row], :n]  # it is CTF² already
         else:
             power = power**2
         weight = np.zeros(n, np.float32)

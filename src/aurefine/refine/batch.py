@@ -45,7 +45,6 @@ class PreparedBatch:
     unmasked: Float32  # (n, 2, n_pixels)
     transfer: Float32  # (n, n_pixels), scale times CTF, what multiplies a slice
     matched: Float32  # (n, n_pixels), the same over the relative power of the noise
-    scale: Float  # (n,), intensity scale of the micrograph
     inverse_sigma2: Float32  # (n_noise_groups, n_pixels), including DC
     ring_power: Float  # (n, box // 2 + 1), masked image, half plane
     window_power: Float  # (n,), masked image, all stored pixels of the window of the image size
@@ -157,9 +156,11 @@ def prepare_batch(
                 particles, rows[start + chosen], plan, geometry
             )
             if mean_ctf2 is not None:
-                is_flat = particles.optics_groups[int(group)].is_premultiplied
+                is_premultiplied = particles.optics_groups[int(group)].is_premultiplied
                 own = particles.noise_group[rows[start + chosen]]
-                matched[start + chosen] = mean_ctf2[own] if is_flat else transfer[start + chosen]
+                matched[start + chosen] = (
+                    mean_ctf2[own] if is_premultiplied else transfer[start + chosen]
+                )
         strength = (scale[part, None] * geometry.valid).astype(np.float32)
         transfer[part] *= strength
         if mean_ctf2 is not None:
@@ -186,7 +187,6 @@ def prepare_batch(
         unmasked=unmasked,
         transfer=transfer,
         matched=matched,
-        scale=scale,
         inverse_sigma2=np.divide(1.0, sigma2, out=np.zeros_like(sigma2), where=sigma2 > 0).astype(
             np.float32
         ),

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from aurefine.kernels.accumulate import children_with_weight, combine_images
 from aurefine.kernels.fixed_point import insert_slices
 from aurefine.parallel.pool import WorkerPool
+from aurefine.parallel.ranges import even_parts
 from aurefine.refine.batch import PreparedBatch
 from aurefine.refine.exact_volume import ExactVolume, add_carries, volumes_for
 from aurefine.refine.plan import ImageGeometry, IterationPlan
@@ -173,12 +174,11 @@ def accumulate(
             np.add(statistics.sums, found.sums, out=statistics.sums)
 
         def insert(
-            task: tuple[int, tuple[int, int]],
+            task: tuple[int, slice, tuple[int, int]],
             rotations: Float32 = rotations,
             combined: Float32 = combined,
         ) -> tuple[IntArray, IntArray]:
-            number, planes = task
-            own = slice(*(len(rotations) * k // len(volumes) for k in (number, number + 1)))
+            number, own, planes = task
             carries: tuple[IntArray, IntArray] = insert_slices(
                 (volumes[number].words.reshape(-1), edge),
                 volume.scales.arrays,
@@ -190,9 +190,10 @@ def accumulate(
             )
             return carries
 
-        tasks = [(number, planes) for number in range(len(volumes)) for planes in slabs]
+        parts = enumerate(even_parts(len(rotations), len(volumes)))
+        tasks = [(number, own, planes) for number, own in parts for planes in slabs]
         with stopwatch("insertion"):
-            for (number, _), carries in zip(tasks, pool.map(insert, tasks), strict=True):
+            for (number, _, _), carries in zip(tasks, pool.map(insert, tasks), strict=True):
                 add_carries(volumes[number], *carries)
     return statistics
 

@@ -12,7 +12,6 @@ number of particles, noise spectra and reference.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +21,7 @@ from aurefine.geometry.euler import matrix_from_euler
 from aurefine.kernels.fixed_point import add_words, words_to_floats
 from aurefine.kernels.slices import extract_slices
 from aurefine.parallel.pool import WorkerPool
+from aurefine.parallel.ranges import even_parts
 from aurefine.refine.batch import transfer_function
 from aurefine.refine.half_volume import give_back, zero_half_volume
 from aurefine.refine.memory import n_sum_copies
@@ -114,8 +114,7 @@ def volumes_for(volume: ExactVolume, n_threads: int) -> list[ExactVolume]:
 def add_copies(volume: ExactVolume, pool: WorkerPool) -> None:
     """Add what the copies hold to the volume itself, and forget them."""
     flat = volume.words.reshape(-1)
-    bounds = [len(flat) * k // _PIECES for k in range(_PIECES + 1)]
-    parts = [slice(start, stop) for start, stop in pairwise(bounds)]
+    parts = even_parts(len(flat), _PIECES)
     while volume.copies:
         copy = volume.copies.pop()
         more = copy.words.reshape(-1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ from aurefine.kernels.two_step import (
     score_local,
 )
 from aurefine.parallel.pool import WorkerPool
+from aurefine.parallel.ranges import even_parts
 from aurefine.refine.batch import PreparedBatch
 from aurefine.refine.coarse import (
     CoarseTable,
@@ -236,8 +236,7 @@ def _parts(start: int, stop: int, size: int) -> list[slice]:
     """
     n = stop - start
     n_parts = max(min(4 * -(-n // (4 * size)), n), 1)
-    bounds = [start + n * k // n_parts for k in range(n_parts + 1)]
-    return [slice(a, b) for a, b in pairwise(bounds)]
+    return [slice(start + p.start, start + p.stop) for p in even_parts(n, n_parts)]
 
 
 def _joined(found: list[Points]) -> Points:

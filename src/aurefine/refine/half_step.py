@@ -342,10 +342,12 @@ class HalfStep:
         if self.mean_ctf2 is None:
             return strong
         optics = particles.optics[batch.rows]
-        is_flat = np.array([group.is_premultiplied for group in particles.optics_groups])[optics]
+        is_multiplied = np.array([group.is_premultiplied for group in particles.optics_groups])[
+            optics
+        ]
         least = np.maximum(_LEAST_NOISE * batch.matched, np.float32(1e-30))
         gain = batch.matched / np.maximum(batch.transfer, least)
-        return strong * np.where(is_flat[:, None], gain, np.float32(1.0))
+        return strong * np.where(is_multiplied[:, None], gain, np.float32(1.0))
 
     def _direction_rows(self, orientation: IntArray) -> IntArray:
         """Row of the direction prior of each coarse orientation."""

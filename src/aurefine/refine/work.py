@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy.typing as npt
 
 from aurefine.errors import AurefineError
 from aurefine.geometry.euler import direction_from_angles
+from aurefine.parallel.ranges import even_parts
 from aurefine.refine.economy import known_poses
 from aurefine.refine.half_step import BatchResult
 from aurefine.refine.memory import batch_size, n_batches
@@ -155,9 +155,7 @@ def cut_batches(
 
 def _evenly(rows: IntArray, size: int) -> list[IntArray]:
     """Cut rows into equal parts of at most `size`; small sets into enough for several processes."""
-    n = n_batches(len(rows), size)
-    bounds = [len(rows) * k // max(n, 1) for k in range(n + 1)]
-    return [rows[a:b] for a, b in pairwise(bounds)]
+    return [rows[part] for part in even_parts(len(rows), n_batches(len(rows), size))]
 
 
 def _sorted_by_direction(rows: IntArray, poses: Poses) -> IntArray:
