@@ -184,7 +184,7 @@ def refine(program: str, case: Case, folder: Path) -> dict[str, float]:
             raise SystemExit(
                 f"{' '.join(command)} failed:\n{(root.parent / 'run.err').read_text()}"
             )
-        found = read_samples(root.parent / "cpu.jsonl")
+        found = read_samples(root.parent)
         usage = {
             "wall": found.wall,
             "cpu": max(found.cpu_by_iteration.values()),

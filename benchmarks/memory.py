@@ -26,7 +26,7 @@ def run(command: list[str], options: list[str], data: Path, folder: Path) -> Sam
     """Run a command in the folder of the data, and return what it used."""
     if sampled([*command, *options, "--o", str(folder / "run")], folder, data):
         raise SystemExit(f"{command} failed:\n{(folder / 'run.err').read_text()}")
-    return read_samples(folder / "cpu.jsonl")
+    return read_samples(folder)
 
 
 def peaks(command: list[str], threads: str, data: Path, folder: Path, sym: str) -> list[Samples]:
@@ -39,7 +39,7 @@ def peaks(command: list[str], threads: str, data: Path, folder: Path, sym: str) 
     first = run(command, [*options, "--auto_iter_max", "1"], data, folder)
     start = str(folder / "run_it001_optimiser.star")
     last = [*("--continue", start, "--force_converge", "--auto_iter_max", "99", "--j", threads)]
-    return [first, run(command, last, data, folder)]
+    return [first, run(command, last, data, folder / "last")]
 
 
 def main() -> int:

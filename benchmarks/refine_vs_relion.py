@@ -25,7 +25,7 @@ from aurefine.io.star import read_star
 from measuring import JOB_OPTIONS, OURS, relion_mpi, surroundings
 from quality_relion import evaluate
 from quality_relion import table as quality_table
-from sampling import Samples, read_samples, sampled
+from sampling import Samples, logs, read_samples, sampled
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ def read_run(root: Path) -> Run:
     is_finished = Path(f"{root}_class001.mrc").exists()
     if is_finished:
         found[number] = _iteration(str(root), "_model.star")
-    log = root.parent / "cpu.jsonl"
-    return Run(root, found, read_samples(log) if log.exists() else None, is_finished)
+    samples = read_samples(root.parent) if logs(root.parent) else None
+    return Run(root, found, samples, is_finished)
 
 
 def _iteration(stem: str, model_end: str) -> Iteration:
@@ -248,8 +248,8 @@ def main() -> int:
         *totals(relion, ours, arguments.threads),
         "",
     ]
-    logs = [run.root.parent / "run.out" for run in runs.values()]
-    if relion.is_finished and ours.is_finished and all(log.exists() for log in logs):
+    outputs = [run.root.parent / "run.out" for run in runs.values()]
+    if relion.is_finished and ours.is_finished and all(path.exists() for path in outputs):
         found = {
             name: evaluate(
                 str(run.root),

@@ -2,9 +2,10 @@
 
     python benchmarks/sampling.py FOLDER COMMAND...
 
-runs a command, with its output in FOLDER/run.out, and appends a line of JSON to FOLDER/cpu.jsonl
+runs a command, with its output in FOLDER/run.out, and appends a line of JSON to FOLDER/cpu_1.jsonl
 every second: seconds since the start, CPU seconds and resident bytes of each process, the newest
-finished iteration in the folder, and the load of the machine.
+finished iteration in the folder, and the load of the machine. When the folder has a log already,
+the command is taken to continue that job, and the next log is cpu_2.jsonl.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -44,7 +46,7 @@ def sampled(command: list[str], folder: Path, cwd: Path | None = None) -> int:
     with (
         (folder / "run.out").open("a") as out,
         (folder / "run.err").open("a") as err,
-        (folder / "cpu.jsonl").open("w") as log,
+        (folder / f"cpu_{len(logs(folder)) + 1}.jsonl").open("w") as log,
     ):
         job = subprocess.Popen(command, cwd=cwd, env=environment, stdout=out, stderr=err)
         start = time.time()
@@ -73,8 +75,54 @@ def sampled(command: list[str], folder: Path, cwd: Path | None = None) -> int:
                 continue
 
 
-def read_samples(path: Path) -> Samples:
-    """Read a log; the last iteration is the joined one if the job ended."""
+def logs(folder: Path) -> list[Path]:
+    """Return the logs in a folder, one for each part of its job."""
+    return sorted(folder.glob("cpu_*.jsonl"))
+
+
+def read_samples(folder: Path) -> Samples:
+    """Read the logs of a job.
+
+    The last iteration is the joined one if the job ended. What a part that was stopped did in an
+    iteration that the next part made again does not count.
+    """
+    parts = [_read_log(path) for path in logs(folder)]
+    if not parts:
+        raise SystemExit(f"{folder} has no log of samples")
+    walls = []
+    total: dict[int, float] = {}
+    busiest: dict[int, float] = {}
+    for part, following in zip(parts, [*parts[1:], None], strict=True):
+        before = [max(found.values(), default=0.0) for found in (total, busiest)]
+        last = max(part.total) if following is None else min(following.total) - 1
+        walls.append(part.wall if following is None else part.ended[last])
+        for number in [n for n in part.total if n <= last]:
+            total[number] = before[0] + part.total[number]
+            busiest[number] = before[1] + part.busiest[number]
+    return Samples(
+        wall=sum(walls),
+        cpu_by_iteration=total,
+        busiest_by_iteration=busiest,
+        memory=max(part.memory for part in parts),
+        memory_of_one=max(part.memory_of_one for part in parts),
+        load=sum(part.load * wall for part, wall in zip(parts, walls, strict=True)) / sum(walls),
+    )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one log says; by iteration: seconds until it was finished."""
+
+    wall: float  # s
+    ended: dict[int, float]
+    total: dict[int, float]
+    busiest: dict[int, float]
+    memory: int  # bytes
+    memory_of_one: int  # bytes
+    load: float
+
+
+def _read_log(path: Path) -> _Part:
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     lines = [line for line in lines if line["cpu"]]
     if not lines:
@@ -85,26 +133,36 @@ def read_samples(path: Path) -> Samples:
         line["cpu"] = dict(known)
     most = max(known.values())
     workers = [pid for pid, seconds in known.items() if seconds > 0.3 * most]
+    ended: dict[int, float] = {}
     total: dict[int, float] = {}
     busiest: dict[int, float] = {}
-    before = 0
-    for line in lines:
-        found = re.search(r"_it(\d+)_", line["it"] or "")
-        now = int(found.group(1)) if found else 0
+
+    def finish(iteration: int, line: dict[str, Any]) -> None:
         seconds = [line["cpu"].get(pid, 0.0) for pid in workers]
+        ended[iteration] = line["t"]
+        total[iteration], busiest[iteration] = sum(seconds), max(seconds)
+
+    before = _iteration(lines[0]["it"])
+    for line in lines:
+        now = _iteration(line["it"])
         for iteration in range(before, now):
-            total[iteration + 1], busiest[iteration + 1] = sum(seconds), max(seconds)
+            finish(iteration + 1, line)
         before = now
-    seconds = [lines[-1]["cpu"].get(pid, 0.0) for pid in workers]
-    total[before + 1], busiest[before + 1] = sum(seconds), max(seconds)
-    return Samples(
+    finish(before + 1, lines[-1])
+    return _Part(
         wall=lines[-1]["t"],
-        cpu_by_iteration=total,
-        busiest_by_iteration=busiest,
+        ended=ended,
+        total=total,
+        busiest=busiest,
         memory=max(sum(line["rss"].values()) for line in lines),
         memory_of_one=max(max(line["rss"].values()) for line in lines),
         load=sum(line["load"] for line in lines) / len(lines),
     )
+
+
+def _iteration(name: str | None) -> int:
+    found = re.search(r"_it(\d+)_", name or "")
+    return int(found.group(1)) if found else 0
 
 
 if __name__ == "__main__":

@@ -1,6 +1,11 @@
 """The same input gives the same bits: threads, repetition, continuation."""
 
+import os
 import shutil
+import subprocess
+import sys
+
+import pytest
 
 RESULTS = ("half1_class001.mrc", "half2_class001.mrc", "half1_model.star", "half2_model.star",
            "sampling.star")  # fmt: skip
@@ -83,3 +88,21 @@ def test_a_continued_run_with_all_savings_repeats_the_bits(refine, tmp_path):
                   standard=False) == 0  # fmt: skip
     for iteration in (3, 4):
         assert files(part, iteration) == files(whole, iteration)
+
+
+@pytest.mark.slow
+def test_compiled_code_and_code_from_the_cache_give_the_same_bits(
+    project, standard_options, tmp_path
+):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    for name in ("compiled", "cached"):
+        (tmp_path / name).mkdir()
+        words = ["--i", "particles.star", "--ref", "reference.mrc", *standard_options]
+        subprocess.run(
+            [sys.executable, "-m", "aurefine", "refine", *words, "--o", f"{tmp_path / name}/run"],
+            cwd=project, env=environment, check=True, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+    compiled, cached = tmp_path / "compiled", tmp_path / "cached"
+    last = max(int(path.name[6:9]) for path in compiled.glob("run_it*_optimiser.star"))
+    for iteration in range(1, last + 1):
+        assert files(compiled, iteration) == files(cached, iteration)

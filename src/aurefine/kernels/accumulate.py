@@ -151,7 +151,7 @@ def combine_images(
         )
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _places(particles, sums):
     """Rows of the particles that occur, -1 for others, and the particle of each row."""
     place = np.full(sums.shape[0], -1, np.int64)
@@ -167,7 +167,7 @@ def _places(particles, sums):
     return place, listed
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _terms_of_group(
     begin, end, active, sorted_particle, sorted_offset, sorted_pair, weights, n_pixels
 ):
@@ -212,7 +212,7 @@ def _terms_of_group(
     return particle[:r], first[: r + 1], total[:r], term[:n], weight[:n]
 
 
-@njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, forceinline=True, fastmath=True)
 def _add_image(
     cosines, sines, term, weight, begin, end, total, image, denominator, p, slices, combined,
     slot, active, start, seen, place, ramps, last, lo, hi,
@@ -266,7 +266,7 @@ def _add_image(
             flat_seen[in_seen + 2 * n_pixels + j] += total[a] * power
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _sum_few(cosines, sines, term, begin, end, weight, start, out, n):
     """Do what `sum_ramps` does for fewer pixels than a vector has."""
     out[:] = np.float32(0.0)
@@ -278,7 +278,7 @@ def _sum_few(cosines, sines, term, begin, end, weight, start, out, n):
                 out[(CHILDREN + c) * LANES + j] += w * sines.reshape(-1)[term[k] + j]
 
 
-@njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, forceinline=True, fastmath=True)
 def _compare(image, ctf, seen, strong, by_pixel, sums):
     """Add up what an image and the slices that it saw have in common."""
     residual = np.float32(0.0)

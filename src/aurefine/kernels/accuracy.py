@@ -12,7 +12,7 @@ from aurefine.kernels.slices import extract_slices
 __all__ = ["smallest_offset_error", "smallest_rotation_error"]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, cache=True, forceinline=True, error_model="numpy")
 def _matrix(rot, tilt, psi, out):
     a = math.radians(rot)
     b = math.radians(tilt)
@@ -34,7 +34,7 @@ def _matrix(rot, tilt, psi, out):
     out[0, 2, 2] = cb
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, cache=True, forceinline=True, error_model="numpy")
 def _rotation_step(error):
     if error < 0.2:
         return 0.05
@@ -51,7 +51,7 @@ def _rotation_step(error):
     return 5.0
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, cache=True, forceinline=True, error_model="numpy")
 def _offset_step(error):
     if error < 1:
         return 0.1

@@ -28,7 +28,7 @@ _IMPOSSIBLE = np.float32(2.0**62)
 _LARGEST = np.float32(2.0**30)  # integers that the fast addition takes
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, cache=True, forceinline=True, error_model="numpy")
 def _zone(limits, radius2):
     zone = 0
     while zone < limits.size and radius2 >= limits[zone]:
@@ -36,7 +36,7 @@ def _zone(limits, radius2):
     return zone
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, cache=True, forceinline=True, error_model="numpy")
 def _add_carefully(words, edge, voxel, weights, j, value, scales, planes, index, carry):
     """Add a sample to the voxels around it in some planes, each with its own scale.
 

@@ -10,7 +10,7 @@ from numba import njit
 __all__ = ["fill_local_orientations"]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, cache=True, forceinline=True, error_model="numpy")
 def _centre_psi(pose, rot, tilt):
     """In-plane angle [rad] at a direction that is nearest to the pose as a full rotation.
 

@@ -8,7 +8,7 @@ from numba import njit
 __all__ = ["sort_pairs"]
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def sort_pairs(group, n_groups):
     """Sort pairs by group, keeping their order inside a group.
 

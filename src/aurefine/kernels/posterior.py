@@ -21,7 +21,7 @@ _CHUNK = 512
 _NEGLIGIBLE = 16.0  # log of how much less than the best weight all left-out ones sum to
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+@njit(nogil=True, cache=True, forceinline=True, fastmath=True, error_model="numpy")
 def exponentiate(log_weights, maximum):
     """Replace float32 log weights by exp(log - maximum) in place; relative error below 1e-6.
 
@@ -52,7 +52,7 @@ def exponentiate(log_weights, maximum):
             log_weights[start + j] = mantissa[j] * scale[j]
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+@njit(nogil=True, cache=True, forceinline=True, fastmath=True, error_model="numpy")
 def significance_threshold(weights, fraction, max_points):
     """Find the smallest significant weight.
 
@@ -115,7 +115,7 @@ def significance_threshold(weights, fraction, max_points):
     return threshold, total
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+@njit(nogil=True, cache=True, forceinline=True, fastmath=True, error_model="numpy")
 def select_significant(log_weights, fraction, max_points):
     """Choose the significant points of one particle.
 

@@ -54,7 +54,7 @@ def shifted_rows(images, multipliers, cosines, sines, particle, offset, out):
             row_im[j] = a * s[j] + b * c[j]
 
 
-@njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, forceinline=True, fastmath=True)
 def slice_norms(slices, out):
     """Write |A|^2 of planar slices (n, 2 * n_pixels) to `out` (n, n_pixels)."""
     n = out.shape[1]
@@ -70,7 +70,7 @@ _TILE_FLOATS = 1 << 16  # of the slices that are scored together; a quarter of t
 _K_BLOCK = 1024  # floats of a slice in one pass, so that eight slices stay in the level-1 cache
 
 
-@njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, forceinline=True, fastmath=True)
 def _multiply(rows, first_row, n_rows, slices, first_slice, n_slices, start, stop, out, row):
     """Add rows[first_row:][:n_rows, start:stop] @ slices[first_slice:][:n_slices].T to out[row].
 
@@ -106,7 +106,7 @@ def _multiply(rows, first_row, n_rows, slices, first_slice, n_slices, start, sto
             out[row, r, s] += total
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _by_row(pair_row):
     """Order of pairs by the shifted images that they take."""
     if pair_row.size == 0:
@@ -115,7 +115,7 @@ def _by_row(pair_row):
     return sort_pairs(pair_row - lowest, pair_row.max() - lowest + 1)[1]
 
 
-@njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, forceinline=True, fastmath=True)
 def _norm_products(weight, powers, out):
     """Write the products of one row of weights with the powers of some slices."""
     for c in range(powers.shape[0]):

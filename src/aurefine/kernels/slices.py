@@ -104,7 +104,7 @@ def _interpolate(typing, volume, places, step_y, step_z, fractions, j, real, ima
     return signature, codegen
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+@njit(nogil=True, cache=True, forceinline=True, fastmath=True, error_model="numpy")
 def extract_slices(volume, rotations, pixel_x, pixel_y, out):
     """Sample slices by trilinear interpolation.
 

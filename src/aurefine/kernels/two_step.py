@@ -78,7 +78,7 @@ def likely_orientations(best, drop):
     return first, orientations
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+@njit(nogil=True, cache=True, forceinline=True, fastmath=True, error_model="numpy")
 def _norm_terms(weight, powers, out):
     for c in range(powers.shape[0]):
         power = powers[c]
@@ -88,7 +88,7 @@ def _norm_terms(weight, powers, out):
         out[c] = total
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _append(values, n, more):
     """Append to a vector of which `n` entries are used, growing it when it is full."""
     if n + more.size > values.size:
@@ -162,7 +162,7 @@ def score_likely(
     return found, orientation[:n].copy(), offset[:n].copy()
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+@njit(nogil=True, cache=True, forceinline=True, fastmath=True, error_model="numpy")
 def _score_list(volume, rotations, pixel_x, pixel_y, rows, norm_weights, cross, norms):
     """Cross and norm terms of a list of orientations against all rows of one particle."""
     n_pixels = pixel_x.size

@@ -95,7 +95,7 @@ def symmetrise_planes(sums, operators, radius, first_plane, last_plane, first_co
                     out[iz, iy, ix, c] = re if k == 0 else im if k == 1 else we
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, cache=True, forceinline=True, error_model="numpy")
 def _round(x):
     return math.floor(x + 0.5)
 
