@@ -15,13 +15,17 @@ def assert_equal(fast, slow):
         assert np.array_equal(found, expected)
 
 
-@pytest.mark.parametrize("n_particles, n_offsets, n_orientations", [(1, 1, 1), (3, 5, 40)])
+@pytest.mark.parametrize("n_particles, n_offsets, n_orientations", [(1, 1, 1), (7, 5, 40)])
 def test_best_over_offsets_equals_the_reference(n_particles, n_offsets, n_orientations):
+    n_pixels = 13
     arguments = (
-        normal(n_particles, n_offsets, n_orientations),
-        np.abs(normal(n_particles, n_orientations, seed=1)),
-        normal(n_orientations, seed=2),
-        normal(n_particles, n_offsets, seed=3),
+        normal(n_particles, n_offsets, 2 * n_pixels),
+        np.abs(normal(n_particles, n_pixels, seed=1)),
+        normal(n_orientations, 2 * n_pixels, seed=2),
+        np.abs(normal(n_orientations, n_pixels, seed=3)),
+        normal(n_orientations, seed=4),
+        normal(n_particles, n_offsets, seed=5),
+        3,
     )
     found, expected = (np.empty((n_particles, n_orientations), np.float32) for _ in range(2))
     two_step.best_over_offsets(*arguments, found)
@@ -74,20 +78,20 @@ def test_scores_of_likely_orientations_equal_the_reference(
 def local_case(random_volume, random_rotations, random_pixels):
     """Function (n_listed, ...) -> arguments of `score_local`."""
 
-    def make(*, n_listed=(17, 1, 40), n_offsets=5, n_inner=20, drop=2.0, use_correlation=False):
+    def make(
+        *, n_listed=(17, 1, 40), n_offsets=5, limits=(20, 60), drop=2.0, use_correlation=False
+    ):
         n_pixels, n_particles = 60, len(n_listed)
         first = np.cumsum([0, *n_listed])
         rows = 0.3 * normal(n_particles, n_offsets, 2 * n_pixels)
-        inner = rows.reshape(n_particles, n_offsets, 2, n_pixels)[..., :n_inner]
         return (
             random_volume(7),
             first,
             random_rotations(first[-1]),
             normal(first[-1], seed=2),
             *random_pixels(n_pixels, 7),
-            n_inner,
+            np.array(limits),
             rows,
-            np.ascontiguousarray(inner).reshape(n_particles, n_offsets, -1),
             0.1 * np.abs(normal(n_particles, n_pixels, seed=4)),
             normal(n_particles, n_offsets, seed=5),
             drop,
@@ -99,17 +103,18 @@ def local_case(random_volume, random_rotations, random_pixels):
     return make
 
 
-@pytest.mark.parametrize("n_inner, use_correlation", [(0, False), (0, True), (20, False)])
+@pytest.mark.parametrize(
+    "limits, use_correlation",
+    [((60,), False), ((60,), True), ((20, 60), False), ((7, 20, 45, 60), False)],
+)
 @pytest.mark.parametrize("n_listed, n_offsets", [((17, 1, 40), 5), ((1,), 1), ((33, 16), 90)])
-def test_local_scores_equal_the_reference(
-    n_inner, use_correlation, n_listed, n_offsets, local_case
-):
+def test_local_scores_equal_the_reference(limits, use_correlation, n_listed, n_offsets, local_case):
     arguments = local_case(
-        n_listed=n_listed, n_offsets=n_offsets, n_inner=n_inner, use_correlation=use_correlation
+        n_listed=n_listed, n_offsets=n_offsets, limits=limits, use_correlation=use_correlation
     )
     assert_equal(two_step.score_local(*arguments), reference.score_local(*arguments))
 
 
 def test_a_large_drop_is_a_single_step(local_case):
     in_two_steps = two_step.score_local(*local_case(drop=1e9))
-    assert_equal(in_two_steps, two_step.score_local(*local_case(n_inner=0)))
+    assert_equal(in_two_steps, two_step.score_local(*local_case(limits=(60,))))

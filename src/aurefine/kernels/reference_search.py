@@ -236,11 +236,19 @@ def select_best_correlation(
 
 
 def best_over_offsets(
-    cross: Array, norms: Array, log_prior: Array, offset_priors: Array, out: Array
+    rows: Array,
+    norm_weights: Array,
+    slices: Array,
+    powers: Array,
+    log_prior: Array,
+    offset_priors: Array,
+    n_together: int,
+    out: Array,
 ) -> None:
     """Log weights at the best offsets; see `two_step.best_over_offsets`."""
-    best = (cross.astype(np.float64) + offset_priors[:, :, None]).max(axis=1)
-    out[:] = best + log_prior - norms / 2
+    cross = rows.astype(np.float64) @ slices.T
+    norms = norm_weights.astype(np.float64) @ powers.T
+    out[:] = (cross + offset_priors[:, :, None]).max(axis=1) + log_prior - norms / 2
 
 
 def likely_orientations(best: Array, drop: float) -> tuple[Array, Array]:
@@ -280,9 +288,8 @@ def score_local(
     log_prior: Array,
     pixel_x: Array,
     pixel_y: Array,
-    n_inner: int,
+    limits: Array,
     rows: Array,
-    inner_rows: Array,
     norm_weights: Array,
     offset_priors: Array,
     drop: float,
@@ -291,28 +298,28 @@ def score_local(
     use_correlation: bool,
 ) -> tuple[Array, Array, Array]:
     """First pass of local searches; see `two_step.score_local`."""
+    n_offsets = rows.shape[1]
     found = []
     for p in range(len(rows)):
         points = np.arange(first[p], first[p + 1])
 
-        def log_weights(points: Array, own_rows: Array, p: int = p) -> Array:
-            n_pixels = own_rows.shape[1] // 2
+        def log_weights(points: Array, n_pixels: int, p: int = p) -> Array:
             cross, norms = score_list(
                 volume,
                 rotations[points],
                 pixel_x[:n_pixels],
                 pixel_y[:n_pixels],
-                own_rows,
+                rows[p].reshape(n_offsets, 2, -1)[:, :, :n_pixels].reshape(n_offsets, -1),
                 norm_weights[p, :n_pixels],
             )
             if use_correlation:
                 return np.asarray(cross / np.sqrt(np.where(norms > 0, norms, np.inf))[:, None])
             return np.asarray(cross + (log_prior[points] - norms / 2)[:, None] + offset_priors[p])
 
-        if n_inner > 0:
-            best = log_weights(points, inner_rows[p]).max(axis=1)
+        for limit in limits[:-1]:
+            best = log_weights(points, limit).max(axis=1)
             points = points[best >= best.max() - drop]
-        scores = log_weights(points, rows[p])
+        scores = log_weights(points, limits[-1])
         if use_correlation:
             which, offset = np.divmod([scores.argmax()], scores.shape[1])
         else:

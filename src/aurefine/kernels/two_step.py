@@ -1,7 +1,7 @@
-"""First pass in two steps: all orientations on the inner rings, then the likely ones on all rings.
+"""First pass in steps: all orientations on the inner rings, then the likely ones on more of them.
 
 The score of the inner rings is a log-likelihood of its own, so the true pose lies within a few
-units of its maximum; orientations far below that maximum are left out of the second step.
+units of its maximum; orientations far below that maximum are left out of the next step.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import numpy as np
 from numba import njit
 
 from aurefine.kernels.posterior import select_significant
-from aurefine.kernels.scoring import slice_norms
 from aurefine.kernels.slices import extract_slices
 
 __all__ = ["best_over_offsets", "likely_orientations", "score_likely", "score_local"]
@@ -20,28 +19,44 @@ _NOTHING = np.float32(-np.inf)
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-def best_over_offsets(cross, norms, log_prior, offset_priors, out):
+def best_over_offsets(
+    rows, norm_weights, slices, powers, log_prior, offset_priors, n_together, out
+):
     """Write the log weight of each orientation at its best offset.
 
     Parameters
     ----------
-    cross : float32, shape (n_particles, n_offsets, n_orientations)
-    norms : float32, shape (n_particles, n_orientations)
+    rows : float32, shape (n_particles, n_offsets, 2 * n_pixels)
+    norm_weights : float32, shape (n_particles, n_pixels)
+    slices : float32, shape (n_orientations, 2 * n_pixels)
+    powers : float32, shape (n_orientations, n_pixels)
     log_prior : float32, shape (n_orientations,)
     offset_priors : float32, shape (n_particles, n_offsets)
+    n_together : int
+        Particles in one matrix product, few enough for it to stay in the cache.
     out : float32, shape (n_particles, n_orientations)
     """
-    for p in range(cross.shape[0]):
-        row = out[p]
-        row[:] = _NOTHING
-        for t in range(cross.shape[1]):
-            other = cross[p, t]
-            prior = offset_priors[p, t]
-            for o in range(row.size):
-                row[o] = max(row[o], other[o] + prior)
-        norm = norms[p]
-        for o in range(row.size):
-            row[o] += log_prior[o] - np.float32(0.5) * norm[o]
+    n_particles, n_offsets, length = rows.shape
+    n_orientations = slices.shape[0]
+    flat = rows.reshape(n_particles * n_offsets, length)
+    products = np.empty((n_together * n_offsets, n_orientations), np.float32)
+    norms = np.empty((n_together, n_orientations), np.float32)
+    best = np.empty(n_orientations, np.float32)
+    for start in range(0, n_particles, n_together):
+        n = min(n_together, n_particles - start)
+        own = products[: n * n_offsets]
+        np.dot(flat[start * n_offsets : (start + n) * n_offsets], slices.T, own)
+        np.dot(norm_weights[start : start + n], powers.T, norms[:n])
+        for i in range(n):
+            p = start + i
+            best[:] = _NOTHING
+            for t in range(n_offsets):
+                other = own[i * n_offsets + t]
+                prior = offset_priors[p, t]
+                for o in range(n_orientations):
+                    best[o] = max(best[o], other[o] + prior)
+            for o in range(n_orientations):
+                out[p, o] = best[o] + (log_prior[o] - np.float32(0.5) * norms[i, o])
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -163,18 +178,50 @@ def score_likely(
 
 
 @njit(nogil=True, cache=True, forceinline=True, fastmath=True, error_model="numpy")
-def _score_list(volume, rotations, pixel_x, pixel_y, rows, norm_weights, cross, norms):
-    """Cross and norm terms of a list of orientations against all rows of one particle."""
+def _add_pixels(volume, rotations, chosen, pixel_x, pixel_y, rows, norm_weights, cross, norms):
+    """Add the part that some pixels have in the cross and norm terms of chosen orientations."""
     n_pixels = pixel_x.size
+    n_offsets = rows.shape[0]
+    matrices = np.empty((_CHUNK, 3, 3), np.float32)
     slices = np.empty((_CHUNK, 2 * n_pixels), np.float32)
-    powers = np.empty((_CHUNK, n_pixels), np.float32)
-    for start in range(0, rotations.shape[0], _CHUNK):
-        n = min(_CHUNK, rotations.shape[0] - start)
-        part = slices[:n]
-        extract_slices(volume, rotations[start : start + n], pixel_x, pixel_y, part)
-        slice_norms(part, powers[:n])
-        _norm_terms(norm_weights, powers[:n], norms[start : start + n])
-        np.dot(part, rows.T, cross[start : start + n])
+    products = np.empty((_CHUNK, n_offsets), np.float32)
+    for start in range(0, chosen.size, _CHUNK):
+        n = min(_CHUNK, chosen.size - start)
+        for c in range(n):
+            matrices[c] = rotations[chosen[start + c]]
+        extract_slices(volume, matrices[:n], pixel_x, pixel_y, slices[:n])
+        np.dot(slices[:n], rows.T, products[:n])
+        for c in range(n):
+            own = chosen[start + c]
+            real = slices[c, :n_pixels]
+            imag = slices[c, n_pixels:]
+            total = np.float32(0.0)
+            for j in range(n_pixels):
+                total += norm_weights[j] * (real[j] * real[j] + imag[j] * imag[j])
+            norms[own] += total
+            for t in range(n_offsets):
+                cross[own, t] += products[c, t]
+
+
+@njit(nogil=True, cache=True, forceinline=True, fastmath=True, error_model="numpy")
+def _add_priors(chosen, norms, log_prior, offset_priors, cross):
+    """Turn cross terms of the chosen orientations into log weights, shape (n_chosen, n_offsets)."""
+    weights = np.empty((chosen.size, offset_priors.size), np.float32)
+    for i in range(chosen.size):
+        own = chosen[i]
+        base = log_prior[own] - np.float32(0.5) * norms[own]
+        for t in range(offset_priors.size):
+            weights[i, t] = cross[own, t] + (base + offset_priors[t])
+    return weights
+
+
+@njit(nogil=True, cache=True, forceinline=True, error_model="numpy")
+def _near_the_best(chosen, weights, drop):
+    """Those of the chosen orientations whose best log weight is within `drop` of the best."""
+    best = np.empty(chosen.size, np.float32)
+    for i in range(chosen.size):
+        best[i] = weights[i].max()
+    return chosen[~(best < best.max() - np.float32(drop))]  # all if a score is not a number
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
@@ -185,9 +232,8 @@ def score_local(
     log_prior,
     pixel_x,
     pixel_y,
-    n_inner,
+    limits,
     rows,
-    inner_rows,
     norm_weights,
     offset_priors,
     drop,
@@ -205,10 +251,10 @@ def score_local(
         Orientations of particle p are ``first[p]`` to ``first[p + 1]``.
     rotations : float32, shape (n_points, 3, 3)
     log_prior : float32, shape (n_points,)
-    n_inner : int
-        Leading pixels of the first step; 0 to score everything at once.
+    limits : int64, shape (n_steps,)
+        Number of leading pixels that are scored after each step, ascending up to all of them.
+        Before the next step, orientations that are far below the best one are left out.
     rows : float32, shape (n_particles, n_offsets, 2 * n_pixels)
-    inner_rows : float32, shape (n_particles, n_offsets, 2 * n_inner)
     norm_weights : float32, shape (n_particles, n_pixels)
     offset_priors : float32, shape (n_particles, n_offsets)
     drop : float
@@ -216,7 +262,7 @@ def score_local(
     fraction, max_points
         See `significance_threshold`.
     use_correlation : bool
-        Take the point with the largest normalised correlation only.
+        Take the point with the largest normalised correlation only; one step.
 
     Returns
     -------
@@ -225,37 +271,37 @@ def score_local(
         Position in the list of orientations, and offset.
     """
     n_particles, n_offsets, _ = rows.shape
+    n_pixels = pixel_x.size
     found = np.zeros(n_particles + 1, np.int64)
     point = np.empty(1024, np.int64)
     offset = np.empty(1024, np.int64)
     for p in range(n_particles):
         listed = rotations[first[p] : first[p + 1]]
+        prior = log_prior[first[p] : first[p + 1]]
+        cross = np.zeros((listed.shape[0], n_offsets), np.float32)
+        norms = np.zeros(listed.shape[0], np.float32)
         chosen = np.arange(listed.shape[0])
-        if n_inner > 0:
-            cross = np.empty((listed.shape[0], n_offsets), np.float32)
-            norms = np.empty(listed.shape[0], np.float32)
-            _score_list(
+        begin = 0
+        for end in limits:
+            if begin > 0:
+                weights = _add_priors(chosen, norms, prior, offset_priors[p], cross)
+                chosen = _near_the_best(chosen, weights, drop)
+            part = np.empty((n_offsets, 2 * (end - begin)), np.float32)
+            for t in range(n_offsets):
+                part[t, : end - begin] = rows[p, t, begin:end]
+                part[t, end - begin :] = rows[p, t, n_pixels + begin : n_pixels + end]
+            _add_pixels(
                 volume,
                 listed,
-                pixel_x[:n_inner],
-                pixel_y[:n_inner],
-                inner_rows[p],
-                norm_weights[p, :n_inner],
+                chosen,
+                pixel_x[begin:end],
+                pixel_y[begin:end],
+                part,
+                norm_weights[p, begin:end],
                 cross,
                 norms,
             )
-            for i in range(listed.shape[0]):
-                value = _NOTHING
-                for t in range(n_offsets):
-                    value = max(value, cross[i, t] + offset_priors[p, t])
-                norms[i] = value - np.float32(0.5) * norms[i] + log_prior[first[p] + i]
-            chosen = np.flatnonzero(norms >= norms.max() - drop)
-        own = np.empty((chosen.size, 3, 3), np.float32)
-        for i in range(chosen.size):
-            own[i] = listed[chosen[i]]
-        cross = np.empty((chosen.size, n_offsets), np.float32)
-        norms = np.empty(chosen.size, np.float32)
-        _score_list(volume, own, pixel_x, pixel_y, rows[p], norm_weights[p], cross, norms)
+            begin = end
         if use_correlation:
             for i in range(chosen.size):
                 scale = 1 / np.sqrt(norms[i]) if norms[i] > 0 else np.float32(0.0)
@@ -263,11 +309,8 @@ def score_local(
                     cross[i, t] *= scale
             points = np.array([np.argmax(cross.reshape(-1))])
         else:
-            for i in range(chosen.size):
-                base = log_prior[first[p] + chosen[i]] - np.float32(0.5) * norms[i]
-                for t in range(n_offsets):
-                    cross[i, t] += base + offset_priors[p, t]
-            points = select_significant(cross.reshape(-1), fraction, max_points)
+            weights = _add_priors(chosen, norms, prior, offset_priors[p], cross)
+            points = select_significant(weights.reshape(-1), fraction, max_points)
         point = _append(point, found[p], first[p] + chosen[points // n_offsets])
         offset = _append(offset, found[p], points % n_offsets)
         found[p + 1] = found[p] + points.size

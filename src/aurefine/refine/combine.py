@@ -116,9 +116,9 @@ def accumulate(
 
     statistics = nothing()
     edge = len(volume.words)
-    volumes = volumes_for(volume, pool.n_threads)
-    slabs = slab_bounds(edge, edge // 2 - 1, -(-pool.n_threads // len(volumes)))
     n_slices = active.sum(axis=1)
+    volumes = volumes_for(volume, pool.n_threads, n_slices.sum() * n_pixels)
+    slabs = slab_bounds(edge, edge // 2 - 1, -(-pool.n_threads // len(volumes)))
     windows = _windows(n_slices, max(8, _WINDOW_BYTES // (12 * n_pixels)))
     most = max((n_slices[lo:hi].sum() for lo, hi in windows), default=0)
     buffer = np.empty((most, 3, n_pixels), np.float32)  # of all windows, one after the other

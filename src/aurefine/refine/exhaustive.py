@@ -28,7 +28,7 @@ from aurefine.refine.coarse import (
 from aurefine.refine.plan import ImageGeometry, IterationPlan
 from aurefine.refine.projector import Projector
 
-__all__ = ["LIKELY_DROP", "ExhaustiveSearch", "inner_pixels"]
+__all__ = ["LIKELY_DROP", "ExhaustiveSearch", "first_step_pays"]
 
 Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -46,11 +46,10 @@ _MOST_LIKELY = 0.1  # share of likely orientations from which on two steps save 
 _LIKELY_BLOCK = 4  # particles whose likely orientations one thread scores at a time
 
 
-def inner_pixels(plan: IterationPlan, geometry: ImageGeometry) -> int:
-    """Number of leading pixels of the first of two steps; 0 for one step."""
-    if not plan.options.two_step_scoring or plan.use_correlation:
-        return 0
-    return geometry.n_inner if geometry.n_coarse >= _FEW_PIXELS else 0
+def first_step_pays(plan: IterationPlan, geometry: ImageGeometry) -> bool:
+    """Whether a first step on the inner rings tells which orientations are likely."""
+    is_possible = plan.options.two_step_scoring and not plan.use_correlation
+    return is_possible and geometry.n_coarse >= _FEW_PIXELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,29 +140,33 @@ class ExhaustiveSearch:
 
         All images pass each tile of orientations, and products go no farther than the cache.
         """
-        n_offsets = self.offset_priors.shape[1]
-        n_orientations = len(self.table.orientation)
-        n_pixels = inner_pixels(self.plan, self.geometry) or self.geometry.n_coarse
-        block = max(1, _CACHED_FLOATS // (n_offsets * _CACHED_TILE))
-        parts = _parts(particles.start, particles.stop, block)
-        rows = self.pool.map(lambda part: self._rows(part, n_pixels), parts)
-        norm_rows = np.ascontiguousarray(self.norm_weights[:, :n_pixels])
-        best = np.empty((particles.stop - particles.start, n_orientations), np.float32)
+        n_particles, n_offsets = particles.stop - particles.start, self.offset_priors.shape[1]
+        n_orientations, geometry = len(self.table.orientation), self.geometry
+        is_inner = first_step_pays(self.plan, geometry)
+        n_pixels = geometry.n_inner if is_inner else geometry.n_coarse
+        n_together = max(1, _CACHED_FLOATS // (n_offsets * _CACHED_TILE))
+        rows = np.empty((n_particles, n_offsets, 2 * n_pixels), np.float32)
+        norm_weights = np.ascontiguousarray(self.norm_weights[particles, :n_pixels])
+        best = np.empty((n_particles, n_orientations), np.float32)
+
+        def fill(part: slice) -> None:
+            own = slice(particles.start + part.start, particles.start + part.stop)
+            rows[part] = self._rows(own, n_pixels).reshape(-1, n_offsets, 2 * n_pixels)
 
         def work(tile: slice) -> None:
             slices, powers = self._slices(tile, n_pixels)
-            for part, own in zip(parts, rows, strict=True):
-                norms = norm_rows[part] @ powers.T
-                found = np.empty_like(norms)
-                best_over_offsets(
-                    (own @ slices.T).reshape(-1, n_offsets, len(slices)),
-                    norms,
-                    self.table.log_prior[tile],
-                    self.offset_priors[part],
-                    found,
-                )
-                best[part.start - particles.start : part.stop - particles.start, tile] = found
+            best_over_offsets(
+                rows,
+                norm_weights,
+                slices,
+                np.ascontiguousarray(powers),
+                self.table.log_prior[tile],
+                self.offset_priors[particles],
+                n_together,
+                best[:, tile],
+            )
 
+        self.pool.map(fill, _parts(0, n_particles, n_together))
         self.pool.map(work, _parts(0, n_orientations, _CACHED_TILE))
         return best
 
@@ -196,9 +199,8 @@ class ExhaustiveSearch:
             table.log_prior[likely],
             geometry.slice_x[:n_coarse],
             geometry.slice_y[:n_coarse],
-            0,
+            np.array([n_coarse]),
             rows,
-            rows[:, :, :0],
             norm_rows,
             self.offset_priors[part],
             LIKELY_DROP,

@@ -15,7 +15,7 @@ from aurefine.kernels.two_step import score_local
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.batch import PreparedBatch
 from aurefine.refine.coarse import Pairs, coarse_rows, join_firsts
-from aurefine.refine.exhaustive import LIKELY_DROP, inner_pixels
+from aurefine.refine.exhaustive import LIKELY_DROP, first_step_pays
 from aurefine.refine.plan import ImageGeometry, IterationPlan
 from aurefine.refine.projector import Projector
 
@@ -26,6 +26,7 @@ Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 Lists = tuple[IntArray, IntArray, Float32, Float32]
 
+_SHARES = np.array([1, 2, 4, 6, 8]) / 8  # of the pixels, that are scored step by step
 _BLOCK = 8  # particles whose neighbourhoods one thread lists at a time
 
 
@@ -81,14 +82,16 @@ def search_lists(
     `lists` gives those of some particles of the batch, as `_neighbourhood` does.
     """
     n_particles, n_offsets = offset_priors.shape
-    n_coarse, n_inner = geometry.n_coarse, inner_pixels(plan, geometry)
+    n_coarse = geometry.n_coarse
+    limits = np.array([n_coarse])
+    if first_step_pays(plan, geometry):
+        limits = (n_coarse * _SHARES).astype(np.int64)
 
     def work(start: int) -> tuple[IntArray, IntArray, IntArray, Float32]:
         part = slice(start, min(start + _BLOCK, n_particles))
         n = part.stop - part.start
         first, orientation, log_prior, rotations = lists(part)
         rows = coarse_rows(batch, cross_weights, part, n_coarse, geometry)
-        inner_rows = coarse_rows(batch, cross_weights, part, n_inner, geometry)
         found, point, offset = score_local(
             projector.volume,
             first,
@@ -96,9 +99,8 @@ def search_lists(
             log_prior,
             geometry.slice_x[:n_coarse],
             geometry.slice_y[:n_coarse],
-            n_inner,
+            limits,
             rows.reshape(n, n_offsets, 2 * n_coarse),
-            inner_rows.reshape(n, n_offsets, 2 * n_inner),
             np.ascontiguousarray(norm_weights[part, :n_coarse]),
             offset_priors[part],
             LIKELY_DROP,

@@ -15,6 +15,7 @@ from aurefine.kernels.posterior import normalise_posterior, select_best_correlat
 from aurefine.kernels.scoring import fine_scores, shifted_rows
 from aurefine.kernels.vectors import LANES
 from aurefine.parallel.pool import WorkerPool
+from aurefine.parallel.ranges import even_parts
 from aurefine.refine.batch import PreparedBatch
 from aurefine.refine.coarse import Pairs
 from aurefine.refine.plan import ImageGeometry, IterationPlan
@@ -27,6 +28,7 @@ Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 _WEIGH_BLOCK = 1  # particles whose weights one thread normalises at a time
+_ROTATION_TASKS = 4
 _GROUPS_PER_TASK = 64  # pieces that the orientations of a batch are cut into
 
 
@@ -81,7 +83,7 @@ def fine_search(
     orientations, inverse = _distinct(own.orientation)
     group_first, order = sort_pairs(inverse, len(orientations))
     sorted_particle = particle[order]
-    rotations = child_rotations(orientations, plan).astype(np.float32)
+    rotations = np.empty((len(orientations), plan.n_children, 3, 3), np.float32)
     cross = np.empty((n_pairs, n_child, n_children), np.float32)
     norms = np.empty((n_pairs, n_children), np.float32)
     sorted_row = row_of[order]
@@ -107,6 +109,10 @@ def fine_search(
             norms,
         )
 
+    def rotate(part: slice) -> None:
+        rotations[part] = child_rotations(orientations[part], plan)
+
+    pool.map(rotate, even_parts(len(orientations), _ROTATION_TASKS))
     pool.map(score, balanced_ranges(group_first, _GROUPS_PER_TASK))
     best = np.zeros(n, np.int64)
     probability = np.ones(n)
