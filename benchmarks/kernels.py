@@ -160,7 +160,7 @@ def insertion(case: Case, repeats: int) -> dict[str, float]:
         def insert(rotations: Float32 = rotations) -> None:
             insert_slices(
                 (words, case.edge), SCALES.arrays, rotations.reshape(-1, 3, 3), case.x, case.y,
-                slices, 0, case.edge,
+                slices, 0, len(case.x),
             )  # fmt: skip
 
         found[f"insertion, {name}"] = best(insert, repeats) / case.n_samples

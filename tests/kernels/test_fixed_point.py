@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from aurefine.geometry.euler import matrix_from_euler
 from aurefine.kernels import reference
-from aurefine.kernels.fixed_point import add_words, insert_slices, words_to_floats
+from aurefine.kernels.fixed_point import APART, add_words, insert_slices, words_to_floats
 from aurefine.kernels.slices import extract_slices
 
 EDGE, RADIUS = 21, 9
@@ -22,11 +22,11 @@ ONE_ZONE = scales()
 THREE_ZONES = scales((6.0, 40.0), (2.0**12, 2.0**20, 2.0**22), (2.0**9, 2.0**18, 2.0**17))
 
 
-def insert(kernel, used, rotations, x, y, slices, planes=((0, EDGE),)):
+def insert(kernel, used, rotations, x, y, slices, bounds=()):
     """Exact sums as int64, carries included."""
     words = np.zeros(3 * N_VOXELS, np.int32)
     total = np.zeros(3 * N_VOXELS, np.int64)
-    for first, last in planes:
+    for first, last in itertools.pairwise([0, *bounds, len(x)]):
         found = kernel((words, EDGE), used, rotations, x, y, slices, first, last)
         np.add.at(total, found[0], found[1] << 32)
     return total + words
@@ -73,13 +73,26 @@ def test_zones_change_nothing_but_the_rounding(make_case):
     assert np.all(np.abs(one - three) < 40 * units + 1e-3)
 
 
-@pytest.mark.parametrize(
-    "planes", [[(0, 10), (10, 21)], [(0, 1), (1, 11), (11, 12), (12, 21)], [(11, 21), (0, 11)]]
-)
-def test_insertion_by_slabs_is_bitwise_the_same(planes, make_case):
+@pytest.mark.parametrize("bounds", [(1,), (10, 11, 523, 640)])
+def test_insertion_by_ranges_of_pixels_is_bitwise_the_same(bounds, make_case):
     case = make_case(17, 700)
     whole = insert(insert_slices, THREE_ZONES, *case)
-    assert np.array_equal(whole, insert(insert_slices, THREE_ZONES, *case, planes))
+    assert np.array_equal(whole, insert(insert_slices, THREE_ZONES, *case, bounds))
+
+
+@pytest.mark.parametrize("used", [ONE_ZONE, THREE_ZONES], ids=["one zone", "three zones"])
+def test_a_sample_changes_nothing_but_the_voxels_around_it(used, random_rotations):
+    """Farther away than half of `APART` other threads may be at work."""
+    radius = 9.0
+    angle = np.linspace(-np.pi / 2, np.pi / 2, 13)
+    x, y = (radius * f(angle).astype(np.float32) for f in (np.cos, np.sin))
+    values = np.ones((40, 3, len(x)), np.float32)
+    turned = random_rotations(40)
+    turned[0] = np.eye(3)
+    found = insert(insert_slices, used, turned, x, y, values).reshape(EDGE, EDGE, -1, 3)
+    voxel = np.argwhere(found.any(axis=-1)) - (EDGE // 2, EDGE // 2, 0)
+    distance = np.abs(np.sqrt((voxel**2).sum(axis=1)) - radius)
+    assert 1.0 < distance.max() < APART / 2
 
 
 @settings(deadline=None, max_examples=15)
@@ -165,13 +178,6 @@ def test_the_weight_is_inserted_with_total_one(random_rotations, random_pixels):
     slices[:, 2] = 1
     sums = as_values(insert(insert_slices, ONE_ZONE, random_rotations(2), x, y, slices), ONE_ZONE)
     assert sums.reshape(-1, 3).sum(axis=0) == pytest.approx([0, 0, 600], rel=1e-4)
-
-
-def test_insertion_touches_only_its_planes(random_rotations, random_pixels):
-    slices = np.ones((3, 3, 200), np.float32)
-    arguments = random_rotations(3), *random_pixels(200, RADIUS), slices
-    sums = insert(insert_slices, ONE_ZONE, *arguments, [(8, 13)]).reshape(EDGE, -1)
-    assert np.flatnonzero(sums.any(axis=1)).tolist() == [8, 9, 10, 11, 12]
 
 
 @pytest.mark.parametrize("used", [ONE_ZONE, THREE_ZONES], ids=["one zone", "three zones"])

@@ -60,7 +60,7 @@ def sums_of_views(source, *, n=700, padding=2.0, symmetry="C1", seed=0, noise=0.
     add_carries(
         sums.exact,
         *insert_slices(
-            volume, ONE_ZONE.arrays, matrices.astype(np.float32), x, y, slices, 0, len(words)
+            volume, ONE_ZONE.arrays, matrices.astype(np.float32), x, y, slices, 0, len(x)
         ),
     )
     with WorkerPool(1) as pool:

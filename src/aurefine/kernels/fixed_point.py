@@ -20,9 +20,11 @@ from numba import njit
 from aurefine.kernels.additions import AHEAD, BLOCK, add_sample, add_zoned_sample
 from aurefine.kernels.slices import voxel_index
 
-__all__ = ["add_words", "insert_slices", "words_to_floats"]
+__all__ = ["APART", "add_words", "insert_slices", "words_to_floats"]
 
-_EASY = 5  # both planes are ours, and the sample needs no care
+APART = 5.0  # voxels: words that samples this far apart read and write are not the same ones
+_PLAIN = 1  # samples whose vectors do not leave the row of voxels
+_EASY = 2  # of these, those that need no care
 _REACH = math.sqrt(3.0) + 1e-3  # distance of a voxel from the samples that it takes part in
 _IMPOSSIBLE = np.float32(2.0**62)
 _LARGEST = np.float32(2.0**30)  # integers that the fast addition takes
@@ -37,8 +39,8 @@ def _zone(limits, radius2):
 
 
 @njit(nogil=True, cache=True, forceinline=True, error_model="numpy")
-def _add_carefully(words, edge, voxel, weights, j, value, scales, planes, index, carry):
-    """Add a sample to the voxels around it in some planes, each with its own scale.
+def _add_carefully(words, edge, voxel, weights, j, value, scales, index, carry):
+    """Add a sample to the voxels around it, each with its own scale.
 
     Weights and values are multiplied in the order of `add_sample`.  Carries are written to the
     front of `index` and `carry`, which take 24; returns their number.
@@ -46,22 +48,20 @@ def _add_carefully(words, edge, voxel, weights, j, value, scales, planes, index,
     limits, data_scale, weight_scale = scales
     n_x = (edge + 1) // 2
     centre = edge // 2
-    z0 = voxel // (n_x * edge)
+    z0 = voxel // (n_x * edge) - centre
     y0 = (voxel // n_x) % edge - centre
     x0 = voxel % n_x
     n = 0
     for row in range(4):
         dz = row // 2
         dy = row % 2
-        if z0 + dz < planes[0] or z0 + dz >= planes[1]:
-            continue
         for dx in range(2):
             share = weights[4, j] if dx == 1 else np.float32(1.0) - weights[4, j]
             if share * weights[row, j] == 0:
                 continue
             x = x0 + dx
             y = y0 + dy
-            z = z0 + dz - centre
+            z = z0 + dz
             zone = _zone(limits, float(x * x + y * y + z * z))
             k = 3 * (voxel + n_x * (edge * dz + dy) + dx)
             for c in range(3):
@@ -79,12 +79,70 @@ def _add_carefully(words, edge, voxel, weights, j, value, scales, planes, index,
     return n
 
 
+@njit(nogil=True, cache=True, forceinline=True, error_model="numpy")
+def _find_zones(block_x, block_y, scales, zones):
+    """Find the zones that each sample has a part in, whatever the rotation.
+
+    `zones` has rows of numbers per sample: scales of data and weight in the inner zone; 1 if all
+    eight voxels are in it; the squared radius where the next one begins if there may be two, else
+    -1; ratios of the scales of the two.
+    """
+    limits, data_scale, weight_scale = scales
+    for j in range(block_x.size):
+        r = math.hypot(block_x[j], block_y[j])
+        zone = _zone(limits, max(r - _REACH, 0.0) ** 2)
+        n_more = _zone(limits, (r + _REACH) ** 2) - zone
+        zones[0, j] = data_scale[zone]
+        zones[1, j] = weight_scale[zone]
+        zones[2, j] = n_more == 0
+        zones[3, j] = -1.0
+        if n_more == 1:
+            zones[3, j] = limits[zone]
+            zones[4, j] = data_scale[zone + 1] / data_scale[zone]
+            zones[5, j] = weight_scale[zone + 1] / weight_scale[zone]
+
+
+@njit(nogil=True, cache=True, forceinline=True, error_model="numpy")
+def _add_between_zones(words, edge, voxel, values, weights, zones, kind, left, n):
+    """Add those of `n` samples that lie between two zones; list the others, return their number."""
+    n_x = (edge + 1) // 2
+    offset = np.float32(edge // 2)
+    n_left = 0
+    for q in range(n):
+        j = np.int64(left[q])
+        if kind[j] == _PLAIN and zones[3, j] > 0:
+            size = abs(values[4 * j]) + abs(values[4 * j + 1])
+            size *= max(zones[4, j], np.float32(1.0))
+            size += max(zones[5, j], np.float32(1.0)) * abs(values[4 * j + 2])
+            line = np.int64(voxel[j]) // n_x
+            if size < _LARGEST and not add_zoned_sample(
+                words,
+                voxel,
+                3 * n_x,
+                3 * n_x * edge,
+                values,
+                weights,
+                j,
+                np.float32(np.int64(voxel[j]) % n_x),
+                np.float32(line % edge) - offset,
+                np.float32(line // edge) - offset,
+                zones[3, j],
+                zones[4, j],
+                zones[5, j],
+            ):
+                continue
+        left[n_left] = j
+        n_left += 1
+    return n_left
+
+
 @njit(nogil=True, cache=True, error_model="numpy")
-def insert_slices(volume, scales, rotations, pixel_x, pixel_y, slices, first_plane, last_plane):
+def insert_slices(volume, scales, rotations, pixel_x, pixel_y, slices, first_pixel, last_pixel):
     """Add slices to the sums by the transpose of trilinear interpolation.
 
-    Only planes `first_plane` <= z < `last_plane` are touched, so that threads with disjoint
-    planes can work on the same slices.
+    Only the pixels ``first_pixel`` to ``last_pixel`` are added.  They touch words up to a distance
+    of `APART` / 2 voxels, so that threads can work on ranges of pixels whose radii are `APART`
+    apart.
 
     Parameters
     ----------
@@ -99,7 +157,7 @@ def insert_slices(volume, scales, rotations, pixel_x, pixel_y, slices, first_pla
         Padded coordinates inside the volume's radius.
     slices : float32, shape (n_slices, 3, n_pixels)
         Real part, imaginary part and weight of each pixel.
-    first_plane, last_plane : int
+    first_pixel, last_pixel : int
 
     Returns
     -------
@@ -112,26 +170,18 @@ def insert_slices(volume, scales, rotations, pixel_x, pixel_y, slices, first_pla
         If a value is not finite, or so large that it would not fit 64 bits.
     """
     words, edge = volume
-    limits, data_scale, weight_scale = scales
     n_x = (edge + 1) // 2
-    n_pixels = pixel_x.size
     step_y = 3 * n_x
     step_z = 3 * n_x * edge
     offset = np.float32(edge // 2)
-    planes = (first_plane, last_plane)
-    lowest = np.int32(first_plane - 1)
-    first = np.int32(first_plane)
-    end = np.int32(last_plane - 1)
-    last = np.int32(last_plane)
+    last_x = np.int32(n_x - 3)  # from which on the vector of a row has room in it
     voxel = np.zeros(BLOCK + AHEAD, np.uint32)
     sign = np.empty(BLOCK, np.float32)
-    scale_d = np.empty(BLOCK, np.float32)
-    scale_w = np.empty(BLOCK, np.float32)
-    is_inside = np.empty(BLOCK, np.int32)  # of one zone
-    limit = np.empty(BLOCK, np.float32)  # between two zones that a sample may have a part in
-    data_ratio = np.empty(BLOCK, np.float32)
-    weight_ratio = np.empty(BLOCK, np.float32)
-    kind = np.empty(BLOCK, np.int32)  # two for each plane that is ours, plus one if easy
+    zones = np.empty((6, BLOCK), np.float32)
+    scale_d = zones[0]
+    scale_w = zones[1]
+    is_inside = zones[2]
+    kind = np.empty(BLOCK, np.int32)
     easy = np.empty(BLOCK, np.int32)
     left = np.empty(BLOCK, np.int32)  # samples that need care
     values = np.empty(4 * BLOCK, np.float32)
@@ -144,22 +194,11 @@ def insert_slices(volume, scales, rotations, pixel_x, pixel_y, slices, first_pla
     index = np.empty(64, np.int64)
     carry = np.empty(64, np.int64)
     n_carries = 0
-    for start in range(0, n_pixels, BLOCK):
-        n = min(BLOCK, n_pixels - start)
+    for start in range(first_pixel, last_pixel, BLOCK):
+        n = min(BLOCK, last_pixel - start)
         block_x = pixel_x[start : start + n]
         block_y = pixel_y[start : start + n]
-        for j in range(n):
-            r = math.hypot(block_x[j], block_y[j])
-            zone = _zone(limits, max(r - _REACH, 0.0) ** 2)
-            n_more = _zone(limits, (r + _REACH) ** 2) - zone
-            is_inside[j] = n_more == 0
-            limit[j] = -1.0
-            if n_more == 1:
-                limit[j] = limits[zone]
-                data_ratio[j] = data_scale[zone + 1] / data_scale[zone]
-                weight_ratio[j] = weight_scale[zone + 1] / weight_scale[zone]
-            scale_d[j] = data_scale[zone]
-            scale_w[j] = weight_scale[zone]
+        _find_zones(block_x, block_y, scales, zones)
         for i in range(rotations.shape[0]):
             a00 = rotations[i, 0, 0]
             a01 = rotations[i, 0, 1]
@@ -203,63 +242,21 @@ def insert_slices(volume, scales, rotations, pixel_x, pixel_y, slices, first_pla
                 values[4 * j + 3] = np.float32(0.0)
                 voxel[j] = voxel_index(ix, iy, iz, np.int32(edge), np.int32(n_x))
                 is_small = abs(re) + abs(im) + abs(we) < _LARGEST
-                n_planes = np.int32((iz >= first) & (iz < last))
-                n_planes += np.int32((iz >= lowest) & (iz < end))
-                kind[j] = np.int32(2) * n_planes + (is_inside[j] & np.int32(is_small))
+                is_easy = np.int32(is_inside[j] > np.float32(0.0)) & np.int32(is_small)
+                kind[j] = np.int32(ix <= last_x) * (np.int32(_PLAIN) + is_easy)
             n_easy = np.int32(0)
-            n_ours = np.int32(0)
             for j in range(n):
                 n_easy += np.int32(kind[j] == np.int32(_EASY))
-                n_ours += np.int32(kind[j] > np.int32(1))
             n_left = 0
-            if n_easy < n_ours:
-                others = 0
-                for j in range(n):
-                    left[others] = j
-                    others += (kind[j] > 1) & (kind[j] != _EASY)
-                for q in range(others):
-                    j = np.int64(left[q])
-                    if kind[j] == 4 and limit[j] > 0:
-                        by_data = max(data_ratio[j], np.float32(1.0))
-                        size = by_data * (abs(values[4 * j]) + abs(values[4 * j + 1]))
-                        size += max(weight_ratio[j], np.float32(1.0)) * abs(values[4 * j + 2])
-                        line = np.int64(voxel[j]) // n_x
-                        if size < _LARGEST and not add_zoned_sample(
-                            words,
-                            voxel,
-                            step_y,
-                            step_z,
-                            values,
-                            weights,
-                            j,
-                            np.float32(np.int64(voxel[j]) % n_x),
-                            np.float32(line % edge) - offset,
-                            np.float32(line // edge) - offset,
-                            limit[j],
-                            data_ratio[j],
-                            weight_ratio[j],
-                        ):
-                            continue
-                    elif kind[j] == 3:
-                        # only one plane is ours: its rows, and zeros for two other rows of it
-                        if np.int64(voxel[j]) < n_x * edge * first_plane:
-                            w00[j] = w10[j]
-                            w01[j] = w11[j]
-                            voxel[j] += np.uint32(n_x * edge)
-                        w10[j] = np.float32(0.0)
-                        w11[j] = np.float32(0.0)
-                        has_room = (np.int64(voxel[j]) // n_x) % edge + 3 < edge
-                        if has_room and not add_sample(
-                            words, voxel, step_y, 2 * step_y, values, weights, j
-                        ):
-                            continue
-                    left[n_left] = j
-                    n_left += 1
             if n_easy < n:
                 found = 0
-                for j in range(n if n_easy > 0 else 0):
+                for j in range(n):
                     easy[found] = j
+                    left[j - found] = j
                     found += kind[j] == _EASY
+                n_left = _add_between_zones(
+                    words, edge, voxel, values, weights, zones, kind, left, n - n_easy
+                )
             for q in range(n_easy):
                 j = np.int64(easy[q]) if n_easy < n else q
                 if add_sample(words, voxel, step_y, step_z, values, weights, j):
@@ -278,7 +275,6 @@ def insert_slices(volume, scales, rotations, pixel_x, pixel_y, slices, first_pla
                     j,
                     (real[j], imag[j] * sign[j], weight[j]),
                     scales,
-                    planes,
                     index[n_carries:],
                     carry[n_carries:],
                 )

@@ -49,21 +49,20 @@ def insert_slices(
     pixel_x: Array,
     pixel_y: Array,
     slices: Array,
-    first_plane: int,
-    last_plane: int,
+    first_pixel: int,
+    last_pixel: int,
 ) -> tuple[Array, Array]:
     """Add slices to the sums by the transpose of extraction; see `fixed_point.insert_slices`."""
     flat, edge = volume
     sums = flat.reshape(edge, edge, (edge + 1) // 2, 3)
     by_voxel = _scale_of_voxels(edge, scales)
-    position, is_mirrored = _half_space(_slice_position(rotations, pixel_x, pixel_y))
-    values = np.moveaxis(slices, 1, -1).astype(np.float64)  # (n_slices, n_pixels, 3)
+    own = slice(first_pixel, last_pixel)
+    position, is_mirrored = _half_space(_slice_position(rotations, pixel_x[own], pixel_y[own]))
+    values = np.moveaxis(slices[..., own], 1, -1).astype(np.float64)  # (n_slices, n_pixels, 3)
     values[..., 1] *= np.where(is_mirrored, -1, 1)
     total = sums.astype(np.int64)
-    for (z, y, x), weight in _corners(position, edge // 2):
-        is_owned = (z >= first_plane) & (z < last_plane)
-        corner = (z[is_owned], y[is_owned], x[is_owned])
-        contribution = (weight[..., None] * values)[is_owned] * by_voxel[corner]
+    for corner, weight in _corners(position, edge // 2):
+        contribution = weight[..., None] * values * by_voxel[corner]
         np.add.at(total, corner, np.rint(contribution).astype(np.int64))
     sums[:] = total.astype(np.int32)  # the low 32 bits
     carry = ((total - sums) >> 32).ravel()

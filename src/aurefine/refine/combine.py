@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aurefine.kernels.accumulate import children_with_weight, combine_images
-from aurefine.kernels.fixed_point import insert_slices
+from aurefine.kernels.fixed_point import APART, insert_slices
 from aurefine.parallel.pool import WorkerPool
 from aurefine.parallel.ranges import even_parts
 from aurefine.refine.batch import PreparedBatch
@@ -27,6 +27,7 @@ IntArray = npt.NDArray[np.int64]
 
 _WINDOW_BYTES = 64 << 20  # combined slices held before they are inserted
 _TASKS = 32  # pieces of a window
+_RANGES = 4  # of pixels for each thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def accumulate(
     """Combine the images of a batch per orientation, insert them and collect statistics.
 
     Orientations are worked on in windows: threads first fill the slices of a window, then
-    insert them, each into its own copy of the volume or, where it has no copy, its own planes.
+    insert them, each into its own copy of the volume or, where it has no copy, its own shells.
     """
     a, b = particle_range
     n = b - a
@@ -117,8 +118,10 @@ def accumulate(
     statistics = nothing()
     edge = len(volume.words)
     n_slices = active.sum(axis=1)
-    volumes = volumes_for(volume, pool.n_threads, n_slices.sum() * n_pixels)
-    slabs = slab_bounds(edge, edge // 2 - 1, -(-pool.n_threads // len(volumes)))
+    volumes = volumes_for(volume, pool.n_threads)
+    phases = insertion_phases(
+        np.hypot(geometry.slice_x, geometry.slice_y), -(-pool.n_threads // len(volumes))
+    )
     windows = _windows(n_slices, max(8, _WINDOW_BYTES // (12 * n_pixels)))
     most = max((n_slices[lo:hi].sum() for lo, hi in windows), default=0)
     buffer = np.empty((most, 3, n_pixels), np.float32)  # of all windows, one after the other
@@ -178,7 +181,7 @@ def accumulate(
             rotations: Float32 = rotations,
             combined: Float32 = combined,
         ) -> tuple[IntArray, IntArray]:
-            number, own, planes = task
+            number, own, pixels = task
             carries: tuple[IntArray, IntArray] = insert_slices(
                 (volumes[number].words.reshape(-1), edge),
                 volume.scales.arrays,
@@ -186,26 +189,42 @@ def accumulate(
                 geometry.slice_x,
                 geometry.slice_y,
                 combined[own],
-                *planes,
+                *pixels,
             )
             return carries
 
-        parts = enumerate(even_parts(len(rotations), len(volumes)))
-        tasks = [(number, own, planes) for number, own in parts for planes in slabs]
+        parts = list(enumerate(even_parts(len(rotations), len(volumes))))
         with stopwatch("insertion"):
-            for (number, _, _), carries in zip(tasks, pool.map(insert, tasks), strict=True):
-                add_carries(volumes[number], *carries)
+            for ranges in phases:
+                tasks = [(number, own, pixels) for number, own in parts for pixels in ranges]
+                for (number, _, _), carries in zip(tasks, pool.map(insert, tasks), strict=True):
+                    add_carries(volumes[number], *carries)
     return statistics
 
 
-def slab_bounds(edge: int, radius: int, n_slabs: int) -> list[tuple[int, int]]:
-    """Cut the planes of a volume into slabs that hold about equal parts of the sphere."""
-    z = np.arange(edge) - edge // 2
-    area = np.maximum((radius + 1.0) ** 2 - z**2, 1.0)
-    volume = np.cumsum(area)
-    bounds = np.searchsorted(volume, volume[-1] * np.arange(1, n_slabs) / n_slabs) + 1
-    edges = np.unique(np.concatenate([[0], bounds, [edge]])).tolist()
-    return list(pairwise(edges))
+def insertion_phases(radius: Float32, n_threads: int) -> list[list[tuple[int, int]]]:
+    """Cut pixels into ranges that threads can insert at the same time, phase by phase.
+
+    Neighbouring ranges belong to different phases, so that those of one phase are kept apart by
+    those of the other; all have about equal numbers of pixels.
+
+    Parameters
+    ----------
+    radius : ndarray, shape (n_pixels,)
+        Ascending, in voxels.
+    n_threads : int
+    """
+    n = len(radius)
+    if n_threads == 1:
+        return [[(0, n)]]
+    bounds = [0]
+    while bounds[-1] < n:
+        begin = bounds[-1]
+        even = n * len(bounds) // (_RANGES * n_threads)
+        wide = int(np.searchsorted(radius, radius[begin] + APART, side="right")) + 1
+        bounds.append(min(max(even, wide), n))
+    ranges = list(pairwise(bounds))
+    return [ranges[::-2], ranges[-2::-2]]  # those that take longest first
 
 
 def _windows(n_slices: IntArray, limit: int) -> list[tuple[int, int]]:

@@ -52,7 +52,6 @@ _USUAL_BITS = np.array([30, 28])  # of ordinary sums of data and weights
 _SPREAD_BITS = 3  # by which the sums of one zone may differ
 _CTF_PARTICLES = 64
 _PIECES = 16  # that volumes are added in
-_MANY_SAMPLES = 4  # for each word, from which on copies save time
 _NO_DATA = -200.0  # logarithm that stands for nothing
 
 
@@ -79,7 +78,6 @@ class ExactVolume:
     carry_index: IntArray  # (n_carries,), ascending, into the flattened words
     carry: IntArray  # (n_carries,), not zero
     copies: list[ExactVolume] = field(default_factory=list)  # of other threads, to be added
-    n_samples: int = 0  # that were added since there were copies last
 
 
 def empty_volume(radius: int, scales: VolumeScales) -> ExactVolume:
@@ -99,16 +97,12 @@ def add_carries(volume: ExactVolume, index: IntArray, carry: IntArray) -> None:
     volume.carry_index, volume.carry = unique[total != 0], total[total != 0]
 
 
-def volumes_for(volume: ExactVolume, n_threads: int, n_samples: int) -> list[ExactVolume]:
+def volumes_for(volume: ExactVolume, n_threads: int) -> list[ExactVolume]:
     """Return the volume and, as far as memory allows, one copy more for each further thread.
 
-    Each of them takes a part of the contributions, until `add_copies`. They take time to set to
-    zero and to add, so that there are none before many samples have come.
+    Each of them takes a part of the contributions, until `add_copies`.
     """
     words = volume.words
-    volume.n_samples += n_samples
-    if volume.n_samples < _MANY_SAMPLES * words.size:
-        return [volume, *volume.copies]
     for _ in range(n_sum_copies(words.nbytes, n_threads) - len(volume.copies)):
         nothing = np.zeros(0, np.int64)
         radius = words.shape[2] - 2
@@ -121,7 +115,6 @@ def add_copies(volume: ExactVolume, pool: WorkerPool) -> None:
     """Add what the copies hold to the volume itself, and forget them."""
     flat = volume.words.reshape(-1)
     parts = even_parts(len(flat), _PIECES)
-    volume.n_samples = 0
     while volume.copies:
         copy = volume.copies.pop()
         more = copy.words.reshape(-1)

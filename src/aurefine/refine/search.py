@@ -15,7 +15,6 @@ from aurefine.kernels.posterior import normalise_posterior, select_best_correlat
 from aurefine.kernels.scoring import fine_scores, shifted_rows
 from aurefine.kernels.vectors import LANES
 from aurefine.parallel.pool import WorkerPool
-from aurefine.parallel.ranges import even_parts
 from aurefine.refine.batch import PreparedBatch
 from aurefine.refine.coarse import Pairs
 from aurefine.refine.plan import ImageGeometry, IterationPlan
@@ -28,7 +27,6 @@ Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 _WEIGH_BLOCK = 1  # particles whose weights one thread normalises at a time
-_ROTATION_TASKS = 4
 _GROUPS_PER_TASK = 64  # pieces that the orientations of a batch are cut into
 
 
@@ -109,10 +107,11 @@ def fine_search(
             norms,
         )
 
-    def rotate(part: slice) -> None:
-        rotations[part] = child_rotations(orientations[part], plan)
+    def rotate(part: tuple[int, int]) -> None:
+        own = slice(*part)
+        rotations[own] = child_rotations(orientations[own], plan)
 
-    pool.map(rotate, even_parts(len(orientations), _ROTATION_TASKS))
+    pool.map(rotate, pool.split(len(orientations)))
     pool.map(score, balanced_ranges(group_first, _GROUPS_PER_TASK))
     best = np.zeros(n, np.int64)
     probability = np.ones(n)
