@@ -28,7 +28,7 @@ def symmetrise_planes(sums, operators, radius, first_plane, last_plane, first_co
     ----------
     sums : float32, shape (edge, edge, (edge + 1) // 2, 3)
     operators : float64, shape (n, 3, 3)
-        Including the identity.
+        The identity first.
     radius : int
         Voxels with \\|k\\| > radius are copied unchanged.
     first_plane, last_plane : int
@@ -52,10 +52,11 @@ def symmetrise_planes(sums, operators, radius, first_plane, last_plane, first_co
                     for c in range(out.shape[3]):
                         out[iz, iy, ix, c] = sums[iz, iy, ix, first_component + c]
                     continue
-                re = 0.0
-                im = 0.0
-                we = 0.0
-                for o in range(operators.shape[0]):
+                own = sums[iz, iy, ix]
+                re = float(own[0])
+                im = float(own[1])
+                we = float(own[2])
+                for o in range(1, operators.shape[0]):
                     r = operators[o]
                     px = r[0, 0] * x + r[0, 1] * y + r[0, 2] * z
                     py = r[1, 0] * x + r[1, 1] * y + r[1, 2] * z
