@@ -47,9 +47,8 @@ def symmetrise(sums: HalfSums, group: PointGroup, pool: WorkerPool) -> None:
     mirrored[..., 1] *= -1
     centre = len(plane) // 2
     mirrored[centre, centre] = 0
-    reach = row_reach(len(plane))
-    rows_in_use = [(z, slice(centre - y, centre + y + 1)) for z, y in enumerate(reach)]
-    for z, rows in rows_in_use:
+    for z, y in enumerate(row_reach(len(plane))):
+        rows = slice(centre - y, centre + y + 1)
         plane[z, rows] += mirrored[z, rows]
     if len(group.matrices) == 1:
         return
@@ -57,10 +56,18 @@ def symmetrise(sums: HalfSums, group: PointGroup, pool: WorkerPool) -> None:
         sums.volume = _symmetrised(sums, group, slice(0, 3), pool)
         return
     for components in (slice(2, 3), slice(0, 2)):  # weights and data do not mix
-        found = _symmetrised(sums, group, components, pool)
-        for z, rows in rows_in_use:
-            sums.volume[z, rows, :, components] = found[z, rows]
-        del found  # before there is another one
+        _replace(sums.volume, components, _symmetrised(sums, group, components, pool), pool)
+
+
+def _replace(volume: Float32, components: slice, values: Float32, pool: WorkerPool) -> None:
+    """Replace some components, in the rows that hold anything."""
+
+    def fill(task: tuple[int, int]) -> None:
+        z, y = task
+        rows = slice(len(volume) // 2 - y, len(volume) // 2 + y + 1)
+        volume[z, rows, :, components] = values[z, rows]
+
+    pool.map(fill, enumerate(row_reach(len(volume)).tolist()))
 
 
 def _symmetrised(sums: HalfSums, group: PointGroup, components: slice, pool: WorkerPool) -> Float32:
