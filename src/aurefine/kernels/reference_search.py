@@ -232,7 +232,7 @@ def select_best_correlation(
         flat[best[p]] = 1
 
 
-# first pass in two steps -----------------------------------------------------------------------
+# first pass in steps ---------------------------------------------------------------------------
 
 
 def best_over_offsets(
