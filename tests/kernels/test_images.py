@@ -4,6 +4,7 @@ import pytest
 from aurefine.imaging import background_weight
 from aurefine.kernels import images as fast
 from aurefine.kernels import reference
+from aurefine.refine.pixels import fourier_pixels
 
 
 def masked_images(kernel, n, n_images, fill, shift=(0, 0), radius=None):
@@ -78,6 +79,19 @@ def test_gathered_pixels_equal_the_reference(transforms, n_images, n_pixels):
     fast.gather_pixels(transforms[:n_images], index, scale, found)
     reference.gather_pixels(transforms[:n_images], index, scale, expected)
     assert np.abs(found - expected).max(initial=0) < 1e-6
+
+
+@pytest.mark.parametrize("n_images", [0, 1, 3])
+@pytest.mark.parametrize("box, size", [(8, 8), (14, 10), (32, 2)])
+def test_shifted_transforms_equal_the_reference(n_images, box, size):
+    rng = np.random.default_rng(5)
+    pixels = fourier_pixels(box, size)
+    images = rng.normal(size=(n_images, 2, pixels.n_pixels)).astype(np.float32)
+    expected = images.copy()
+    shifts = rng.uniform(-0.7, 0.7, (n_images, 2))
+    fast.shift_transforms(images, pixels.x, pixels.y, shifts, box)
+    reference.shift_transforms(expected, pixels.x, pixels.y, shifts, box)
+    assert np.abs(images - expected).max(initial=0) < 2e-6
 
 
 @pytest.mark.parametrize("n_images", [0, 1, 3])

@@ -186,6 +186,33 @@ def test_local_search_finds_the_poses(simulate, options, plan_for, half_model, p
     assert pose_errors(case, result).max() < 4
 
 
+@pytest.mark.parametrize("in_whole_pixels", [False, True])
+def test_local_search_reaches_offsets_between_whole_pixels(
+    in_whole_pixels, simulate, options, plan_for, half_model, pool
+):
+    """They are 1.8 Å from the nearest whole pixel, and the search reaches 1 Å."""
+    case = simulate(20, fraction=0.45 * PIXEL)
+    sampling = {"order": 4, "psi_step": 3.75, "is_local": True, "sigma_angle": 3.75,
+                "offset_range": 1.0, "offset_step": 0.8}  # fmt: skip
+    changed = options(quirk_whole_pixels=in_whole_pixels)
+    plan = plan_for(case, changed, current_size=24, **sampling)
+    rng = np.random.default_rng(4)
+    moved = replace(
+        case.poses,
+        offset_x=case.poses.offset_x + rng.uniform(-0.5, 0.1, 20),
+        offset_y=case.poses.offset_y + rng.uniform(-0.5, 0.1, 20),
+    )
+    result = align(case, plan, half_model(case, len(plan.grid.rot)), pool, poses=moved)
+    errors = np.stack([
+        result.offset_x - case.poses.offset_x[result.rows],
+        result.offset_y - case.poses.offset_y[result.rows],
+    ])  # fmt: skip
+    if in_whole_pixels:
+        assert errors.max() < -0.7
+    else:
+        assert np.abs(errors).max() < 0.45  # fine steps of 0.4 Å, and of 1.9 degrees
+
+
 def test_local_search_crosses_the_border_of_the_asymmetric_unit(
     simulate, options, plan_for, half_model, pool
 ):

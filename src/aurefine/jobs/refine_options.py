@@ -38,7 +38,8 @@ _MAY_CHANGE = frozenset(
         "norm", "force_converge", "auto_iter_max", "minimum_angular_sampling",
         "maximum_angular_sampling", "iterative_gridding", "gridding_iterations",
         "relax_symmetry", "skip_align", "skip_rotate",
-        "abort_at_resolution", "quirk_offset_prior", "minres_map", "two_step_scoring",
+        "abort_at_resolution", "quirk_offset_prior", "quirk_whole_pixels",
+        "minres_map", "two_step_scoring",
         "early_particles", "scoring_tolerance", "jump_sampling", "reuse_poses",
     }
 )  # fmt: skip

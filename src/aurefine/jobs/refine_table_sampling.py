@@ -221,4 +221,10 @@ EXPERT_OPTIONS: tuple[Option, ...] = (
         tab="Expert", label="Offset prior in mixed units", hidden=True,
         help="Mix pixels and Å in the prior on offsets, for comparisons with RELION.",
     ),
+    Option(
+        name="quirk_whole_pixels", flag="--quirk_whole_pixels", kind="bool", default=False,
+        tab="Expert", label="Old offsets in whole pixels", hidden=True,
+        help="Search offsets around the last ones rounded to whole pixels in local searches, too, "
+        "for comparisons with RELION.",
+    ),
 )  # fmt: skip

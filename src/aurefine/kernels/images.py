@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit
 
-__all__ = ["gather_pixels", "ring_power", "shift_and_mask"]
+__all__ = ["gather_pixels", "ring_power", "shift_and_mask", "shift_transforms"]
 
 
 @njit(nogil=True, cache=True, fastmath=True)
@@ -92,6 +94,41 @@ def gather_pixels(transforms, index, scale, out):
             s = scale[j]
             re[j] = v.real * s.real - v.imag * s.imag
             im[j] = v.real * s.imag + v.imag * s.real
+
+
+@njit(nogil=True, cache=True)
+def shift_transforms(images, pixel_x, pixel_y, shifts, box):
+    """Shift images by parts of a pixel, in Fourier space and in place.
+
+    Parameters
+    ----------
+    images : float32, shape (n_images, 2, n_pixels)
+    pixel_x, pixel_y : int32, shape (n_pixels,)
+        Frequencies, those in x not negative.
+    shifts : float64, shape (n_images, 2)
+        In x and y [px].
+    box : int
+    """
+    n = 0
+    for j in range(pixel_x.size):
+        n = max(n, pixel_x[j], abs(pixel_y[j]))
+    ramps = np.empty((2, 2, 2 * n + 1), np.float32)  # axis; cosine, sine; frequency from -n
+    for i in range(images.shape[0]):
+        for axis in range(2):
+            for k in range(2 * n + 1):
+                phase = -2 * math.pi / box * (k - n) * shifts[i, axis]
+                ramps[axis, 0, k] = math.cos(phase)
+                ramps[axis, 1, k] = math.sin(phase)
+        re = images[i, 0]
+        im = images[i, 1]
+        for j in range(pixel_x.size):
+            x = pixel_x[j] + n
+            y = pixel_y[j] + n
+            cosine = ramps[0, 0, x] * ramps[1, 0, y] - ramps[0, 1, x] * ramps[1, 1, y]
+            sine = ramps[0, 0, x] * ramps[1, 1, y] + ramps[0, 1, x] * ramps[1, 0, y]
+            real = re[j] * cosine - im[j] * sine
+            im[j] = re[j] * sine + im[j] * cosine
+            re[j] = real
 
 
 @njit(nogil=True, cache=True, fastmath=True)

@@ -68,6 +68,7 @@ __all__ = [
     "select_significant",
     "shell_sums",
     "shift_and_mask",
+    "shift_transforms",
     "shifted_rows",
     "significance_threshold",
     "significant_points",
@@ -181,6 +182,15 @@ def gather_pixels(transforms: Array, index: Array, scale: Array, out: Array) -> 
     """Collect the pixels of a slice from transforms; see `images.gather_pixels`."""
     values = transforms[:, index].astype(np.complex128) * scale
     out[:] = np.stack([values.real, values.imag], axis=1)
+
+
+def shift_transforms(
+    images: Array, pixel_x: Array, pixel_y: Array, shifts: Array, box: int
+) -> None:
+    """Shift images by parts of a pixel; see `images.shift_transforms`."""
+    phase = -2 * np.pi / box * (shifts[:, :1] * pixel_x + shifts[:, 1:] * pixel_y)
+    values = (images[:, 0] + 1j * images[:, 1].astype(np.float64)) * np.exp(1j * phase)
+    images[:] = np.stack([values.real, values.imag], axis=1)
 
 
 def ring_power(transforms: Array, ring: Array, scale: float, out: Array) -> None:

@@ -12,10 +12,15 @@ from aurefine.errors import ImageError
 from aurefine.fourier import ring_index
 from aurefine.imaging import background_weight
 from aurefine.kernels.ctf import ctf_values
-from aurefine.kernels.images import gather_pixels, ring_power, shift_and_mask
+from aurefine.kernels.images import (
+    gather_pixels,
+    ring_power,
+    shift_and_mask,
+    shift_transforms,
+)
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.particles import ParticleSet
-from aurefine.refine.pixels import half_plane_rings, phase_ramps, window_index
+from aurefine.refine.pixels import half_plane_rings, window_index
 from aurefine.refine.plan import ImageGeometry, IterationPlan
 from aurefine.refine.state import HalfModel
 
@@ -161,6 +166,10 @@ def prepare_batch(
                 matched[start + chosen] = (
                     mean_ctf2[own] if is_premultiplied else transfer[start + chosen]
                 )
+        if rest is not None:
+            shifts = rest[part] / geometry.pixel_size
+            shift_transforms(masked[part], pixels.x, pixels.y, shifts, box)
+            shift_transforms(unmasked[part], pixels.x, pixels.y, shifts, box)
         strength = (scale[part, None] * geometry.valid).astype(np.float32)
         transfer[part] *= strength
         if mean_ctf2 is not None:
@@ -170,8 +179,6 @@ def prepare_batch(
     origin: Float = origin_px.astype(np.float64) * geometry.pixel_size
     if rest is not None:
         origin = origin + rest
-        _shift(masked, rest / geometry.pixel_size, geometry)
-        _shift(unmasked, rest / geometry.pixel_size, geometry)
     bad = ~np.isfinite(power).all(axis=1)
     if bad.any():
         raise ImageError(
@@ -193,14 +200,6 @@ def prepare_batch(
         ring_power=power,
         window_power=window_power,
     )
-
-
-def _shift(images: Float32, offsets_px: Float, geometry: ImageGeometry) -> None:
-    """Shift transforms, shape (n, 2, n_pixels), each by its own offset, in place."""
-    cosine, sine = phase_ramps(geometry.pixels, offsets_px, geometry.pixels.n_pixels)
-    real = images[:, 0] * cosine - images[:, 1] * sine
-    images[:, 1] = images[:, 0] * sine + images[:, 1] * cosine
-    images[:, 0] = real
 
 
 def transfer_function(

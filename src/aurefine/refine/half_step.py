@@ -96,7 +96,9 @@ class HalfStep:
         plan, geometry, poses, particles = self.plan, self.geometry, self.poses, self.particles
         offsets = np.stack([poses.offset_x[rows], poses.offset_y[rows]], axis=1)
         origin_px = _round_half_away(offsets / geometry.pixel_size)
-        rest = offsets - origin_px * geometry.pixel_size if plan.options.skip_align else None
+        rest = None
+        if plan.centres_exactly:
+            rest = offsets - origin_px * geometry.pixel_size
         intensity = (
             self.model.norm_average / poses.norm_correction[rows]
             if plan.options.norm

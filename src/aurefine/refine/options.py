@@ -81,4 +81,5 @@ class RefineOptions:
     reuse_poses: float = 0.0  # Pmax from which only the last pose is searched around; 0: never
     two_step_scoring: bool = True  # first pass on the inner rings before all rings
     quirk_offset_prior: bool = False  # mix px and Å in the prior on offsets, as RELION does
+    quirk_whole_pixels: bool = False  # round old offsets in local searches too, as RELION does
     memory_budget: float = 0.4  # GiB of working arrays for the batches in flight

@@ -138,6 +138,15 @@ class IterationPlan:
         return options.sigma_angle > 0 and self.sampling.order < options.auto_local_healpix_order
 
     @property
+    def centres_exactly(self) -> bool:
+        """Whether offsets are searched around the last ones, not around these in whole pixels.
+
+        Local searches have ranges that do not reach from one whole pixel to the next.
+        """
+        options = self.options
+        return options.skip_align or (self.sampling.is_local and not options.quirk_whole_pixels)
+
+    @property
     def keeps_rotations(self) -> bool:
         """Whether particles keep their orientations."""
         return self.options.skip_rotate or self.options.skip_align
