@@ -9,7 +9,6 @@ from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
-from aurefine.parallel.heap import use_one_heap
 from aurefine.parallel.ranges import even_parts
 
 __all__ = ["WorkerPool"]
@@ -27,7 +26,6 @@ class WorkerPool:
 
     def __init__(self, n_threads: int) -> None:
         """Start the threads that work beside the calling one."""
-        use_one_heap()
         self.n_threads = max(1, n_threads)
         self._executor = ThreadPoolExecutor(self.n_threads - 1) if self.n_threads > 1 else None
         self._reader = ThreadPoolExecutor(1)
