@@ -141,10 +141,12 @@ class IterationPlan:
     def centres_exactly(self) -> bool:
         """Whether offsets are searched around the last ones, not around these in whole pixels.
 
-        Local searches have ranges that do not reach from one whole pixel to the next.
+        Local searches have ranges that do not reach from one whole pixel to the next, unless they
+        stand for a search of all orientations, without a preference for the last pose.
         """
         options = self.options
-        return options.skip_align or (self.sampling.is_local and not options.quirk_whole_pixels)
+        is_narrow = self.sampling.is_local and self.has_pose_prior
+        return options.skip_align or (is_narrow and not options.quirk_whole_pixels)
 
     @property
     def keeps_rotations(self) -> bool:
