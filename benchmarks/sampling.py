@@ -95,7 +95,8 @@ def read_samples(folder: Path) -> Samples:
     for part, following in zip(parts, [*parts[1:], None], strict=True):
         before = [max(found.values(), default=0.0) for found in (total, busiest)]
         last = max(part.total) if following is None else min(following.total) - 1
-        walls.append(part.wall if following is None else part.ended[last])
+        # nothing counts of a part that the next one began anew
+        walls.append(part.wall if following is None else part.ended.get(last, 0.0))
         for number in [n for n in part.total if n <= last]:
             total[number] = before[0] + part.total[number]
             busiest[number] = before[1] + part.busiest[number]

@@ -25,6 +25,7 @@ from aurefine.refine.work import WorkList, cut_batches
 
 BOX, PIXEL = 32, 4.0
 FRACTION = 1.3  # Å
+LOCAL = {"order": 4, "psi_step": 3.75, "is_local": True, "sigma_angle": 3.75}
 
 
 def align(case, plan, model, pool, *, half=1, rows=None, poses=None):
@@ -173,8 +174,7 @@ def test_global_search_finds_the_poses(current_size, simulate, options, plan_for
 
 def test_local_search_finds_the_poses(simulate, options, plan_for, half_model, pool):
     case = simulate(20, ctf=True)
-    sampling = {"order": 4, "psi_step": 3.75, "is_local": True, "sigma_angle": 3.75}
-    plan = plan_for(case, options(ctf=True, offset_range_px=1.0), current_size=24, **sampling)
+    plan = plan_for(case, options(ctf=True, offset_range_px=1.0), current_size=24, **LOCAL)
     rng = np.random.default_rng(3)
     moved = replace(
         case.poses,
@@ -192,8 +192,7 @@ def test_local_search_reaches_offsets_between_whole_pixels(
 ):
     """They are 1.8 Å from the nearest whole pixel, and the search reaches 1 Å."""
     case = simulate(20, fraction=0.45 * PIXEL)
-    sampling = {"order": 4, "psi_step": 3.75, "is_local": True, "sigma_angle": 3.75,
-                "offset_range": 1.0, "offset_step": 0.8}  # fmt: skip
+    sampling = {**LOCAL, "offset_range": 1.0, "offset_step": 0.8}
     changed = options(quirk_whole_pixels=in_whole_pixels)
     plan = plan_for(case, changed, current_size=24, **sampling)
     rng = np.random.default_rng(4)
@@ -218,8 +217,7 @@ def test_local_search_crosses_the_border_of_the_asymmetric_unit(
 ):
     """Poses outside the unit stay where they are; their statistics go into the unit."""
     case = simulate(24, symmetry="D2")
-    sampling = {"order": 4, "psi_step": 3.75, "is_local": True, "sigma_angle": 3.75}
-    plan = plan_for(case, options(), current_size=24, symmetry="D2", **sampling)
+    plan = plan_for(case, options(), current_size=24, symmetry="D2", **LOCAL)
     result = align(case, plan, half_model(case, len(plan.grid.rot)), pool)
     found = matrix_from_euler(result.rot, result.tilt, result.psi)
     change = angular_change(case.matrices[result.rows], found, point_group("D2"))
