@@ -49,24 +49,56 @@ def test_symmetrising_a_symmetric_volume_multiplies_it_by_the_order():
         )
 
 
+@pytest.mark.parametrize("planes", [[(0, 8)], [(0, 3), (3, 7), (7, 8)]])
+def test_mirror_images_equal_the_reference(planes):
+    fast, slow = (random_sums(6).astype(dtype) for dtype in (np.float32, np.float64))
+    fast[..., 0, :] *= np.linspace(1, 2, 15)[:, None, None]  # no longer Hermitian
+    fast[7, 7, 0] = 1  # which has no partner
+    slow[:] = fast
+    for first, last in planes:
+        volume.add_mirror_images(fast, first, last)
+        reference.add_mirror_images(slow, first, last)
+    assert np.abs(fast - slow).max() < 1e-5
+    plane = fast[:, :, 0]
+    opposite = plane[::-1, ::-1] * np.array([1, -1, 1], np.float32)
+    different = np.any(plane != opposite, axis=2)
+    assert np.argwhere(different).tolist() == [[7, 7]]
+
+
 @pytest.mark.parametrize("padding", [1.0, 2.0, 1.5])
 @pytest.mark.parametrize("n_shells", [3, 9])
-def test_shell_sums_equal_the_reference(padding, n_shells):
+@pytest.mark.parametrize("planes", [(0, 19), (4, 9)])
+def test_shell_sums_equal_the_reference(padding, n_shells, planes):
     sums = random_sums(8)
     limits = np.linspace(0, 2, n_shells)
-    fast = volume.shell_sums(sums, padding, 8, n_shells, limits)
-    slow = reference.shell_sums(sums, padding, 8, n_shells, limits)
-    for found, expected in zip(fast, slow, strict=True):
-        assert found == pytest.approx(expected, rel=1e-10)
+    fast = volume.shell_sums(sums, padding, 8, n_shells, limits, *planes)
+    slow = reference.shell_sums(sums, padding, 8, n_shells, limits, *planes)
+    assert fast == pytest.approx(slow, rel=1e-10)
 
 
 @pytest.mark.parametrize("padding", [1.0, 2.0, 1.5])
 @pytest.mark.parametrize("n_rings", [2, 8])
-def test_floor_sums_equal_the_reference(padding, n_rings):
+@pytest.mark.parametrize("planes", [(0, 19), (11, 12)])
+def test_floor_sums_equal_the_reference(padding, n_rings, planes):
     prior = np.linspace(0, 3, 5)
-    found = volume.floor_sums(random_sums(8), padding, 8, prior, n_rings)
-    expected = reference.floor_sums(random_sums(8), padding, 8, prior, n_rings)
+    found = volume.floor_sums(random_sums(8), padding, 8, prior, n_rings, *planes)
+    expected = reference.floor_sums(random_sums(8), padding, 8, prior, n_rings, *planes)
     assert found == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("bounds", [[0, 2, 4, 7, 9, 11, 13], [3, 4, 6, 8, 9, 10, 12]])
+@pytest.mark.parametrize("r_max", [2, 3, 9])
+@pytest.mark.parametrize("planes", [[(0, 6)], [(2, 6), (0, 2)]])
+def test_unpadded_averages_equal_the_reference(bounds, r_max, planes):
+    sums = random_sums(5)
+    sums[:2, ..., 2] = 0  # no data, no average
+    bounds, bounds_x = np.array(bounds), np.array([0, 1, 3, 4])
+    fast, slow = np.zeros((2, 6, 6, 3), np.complex64)
+    for first, last in planes:
+        volume.average_unpadded(sums, bounds, bounds_x, -3, r_max, first, last, fast)
+    reference.average_unpadded(sums, bounds, bounds_x, -3, r_max, 0, 6, slow)
+    assert np.abs(fast - slow).max() < 1e-5
+    assert np.count_nonzero(fast) > (10 if r_max == 2 else 25)
 
 
 @pytest.mark.parametrize("size, padding", [(10, 1.0), (20, 2.0), (16, 1.0), (24, 1.5)])

@@ -178,8 +178,8 @@ def test_gold_standard_fsc_equals_its_definition(padding, blobs, pool):
         sums = sums_of_views(blobs(), n=60, seed=seed, noise=3e-3, padding=padding, r_max=9)
         symmetrise(sums, point_group("C1"), pool)
         halves.append(sums)
-    averages = tuple(unpadded_average(sums, 9) for sums in halves)
-    found = gold_standard_fsc(averages, halves[0], 9, BOX // 2 + 1)
+    averages = tuple(unpadded_average(sums, 9, pool) for sums in halves)
+    found = gold_standard_fsc(averages, 9, BOX // 2 + 1, pool)
     assert found == pytest.approx(brute_force_fsc(*halves, padding, 9), abs=1e-4)
     assert not found[10:].any()
     assert 0.1 < found[8] < 0.99
@@ -191,7 +191,7 @@ def test_spectra_follow_from_the_fsc(fudge, is_joined, blobs, pool):
     sums = sums_of_views(blobs(), n=60)
     symmetrise(sums, point_group("C1"), pool)
     fsc = np.linspace(1.2, -0.2, BOX // 2 + 1)
-    found = map_spectra(sums, fsc, RefineOptions(tau2_fudge=fudge), is_joined=is_joined)
+    found = map_spectra(sums, fsc, RefineOptions(tau2_fudge=fudge), pool, is_joined=is_joined)
     f = np.maximum(fsc, 0.001)
     if is_joined:
         f = np.sqrt(2 * f / (1 + f))
@@ -209,9 +209,9 @@ def test_spectra_follow_from_the_fsc(fudge, is_joined, blobs, pool):
     assert 0 <= found.fourier_coverage.min() <= found.fourier_coverage.max() <= 1
 
 
-def test_the_prior_can_be_switched_off(blobs):
+def test_the_prior_can_be_switched_off(blobs, pool):
     found = map_spectra(
-        sums_of_views(blobs(), n=5), NO_PRIOR, RefineOptions(no_map=True), is_joined=False
+        sums_of_views(blobs(), n=5), NO_PRIOR, RefineOptions(no_map=True), pool, is_joined=False
     )
     assert not found.inverse_prior.any()
 
@@ -222,7 +222,7 @@ def test_the_prior_damps_noisy_shells(blobs, pool):
     symmetrise(sums, point_group("C1"), pool)
     plain = reconstruct(sums, BOX, 16, NO_PRIOR, RefineOptions(), pool)
     fsc = np.where(np.arange(BOX // 2 + 1) < 8, 0.99, 0.01)
-    prior = map_spectra(sums, fsc, RefineOptions(), is_joined=False).inverse_prior
+    prior = map_spectra(sums, fsc, RefineOptions(), pool, is_joined=False).inverse_prior
     damped = reconstruct(sums, BOX, 16, prior, RefineOptions(), pool)
     truth = source.density()
     assert np.std(damped - truth) < 0.8 * np.std(plain - truth)

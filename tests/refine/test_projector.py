@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 
 from aurefine.geometry.euler import matrix_from_euler
+from aurefine.imaging import radius_squared_map
 from aurefine.kernels.slices import extract_slices
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.pixels import fourier_pixels
-from aurefine.refine.projector import build_projector, interpolation_correction, padded_size
+from aurefine.refine.projector import build_projector, interpolation_profile, padded_size
 
 BOX = 32
 
@@ -35,7 +36,7 @@ def test_a_slice_is_the_transform_of_the_projection(angles, axis, blobs, pool):
     """Views along the axes of the map need no interpolation; the sum of voxels is exact."""
     volume, pixels = blobs().density(), fourier_pixels(BOX, 24)
     matrix = np.rint(matrix_from_euler(*angles))
-    corrected = volume / interpolation_correction(BOX, 2 * BOX)
+    corrected = volume / interpolation_profile(BOX, 2 * BOX)[radius_squared_map(BOX, 3)]
     projection = corrected.sum(axis=axis, dtype=float)  # over the viewing direction
     transform = np.fft.fft2(np.fft.ifftshift(projection)) / BOX**2
     frequency = np.stack([pixels.x, pixels.y], axis=1) @ matrix[:2].astype(int)  # x, y, z
@@ -84,7 +85,7 @@ def test_padded_boxes_are_even(box, padding, expected):
 
 
 def test_interpolation_correction_is_sinc_squared():
-    found = interpolation_correction(8, 16)
+    found = interpolation_profile(8, 16)[radius_squared_map(8, 3)]
     assert found.shape == (8, 8, 8)
     assert found[4, 4, 4] == 1
     assert found[4, 4, 0] == pytest.approx(np.sinc(0.25) ** 2)

@@ -33,7 +33,9 @@ from aurefine.kernels.reference_search import (
 from aurefine.kernels.reference_volume import (
     Array,
     Volume,
+    add_mirror_images,
     add_words,
+    average_unpadded,
     crop_transform,
     extract_slices,
     floor_sums,
@@ -45,7 +47,9 @@ from aurefine.kernels.reference_volume import (
 )
 
 __all__ = [
+    "add_mirror_images",
     "add_words",
+    "average_unpadded",
     "best_over_offsets",
     "children_with_weight",
     "combine_images",

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "add_mirror_images",
+    "average_unpadded",
     "crop_transform",
     "extract_slices",
     "floor_sums",
@@ -177,33 +179,76 @@ def symmetrise_planes(
     out[z, y, x] = total[:, components]
 
 
+def add_mirror_images(sums: Array, first_plane: int, last_plane: int) -> None:
+    """Complete the plane x = 0; see `volume.add_mirror_images`."""
+    plane = sums[:, :, 0]
+    mirrored = plane[::-1, ::-1] * np.array([1, -1, 1])
+    centre = len(plane) // 2
+    mirrored[centre, centre] = 0
+    mirrored[:first_plane] = 0
+    mirrored[last_plane : len(plane) - last_plane] = 0
+    mirrored[len(plane) - first_plane :] = 0
+    plane += mirrored
+
+
 def shell_sums(
-    sums: Array, padding: float, radius: int, n_shells: int, limits: Array
-) -> tuple[Array, Array, Array]:
+    sums: Array,
+    padding: float,
+    radius: int,
+    n_shells: int,
+    limits: Array,
+    first_plane: int,
+    last_plane: int,
+) -> Array:
     """Count voxels, weights and covered voxels by shell; see `volume.shell_sums`."""
     r = _radius(len(sums))
     shell = _shell(r, padding)
     inside = (r < radius) & (shell < n_shells)
+    inside[:first_plane] = inside[last_plane:] = False
     weight = sums[..., 2][inside].astype(np.float64)
     shell = shell[inside]
-    return (
-        np.bincount(shell, minlength=n_shells).astype(np.float64),
-        np.bincount(shell, weights=weight, minlength=n_shells),
-        np.bincount(shell, weights=weight >= limits[shell], minlength=n_shells),
-    )
+    terms = np.ones(len(weight)), weight, weight >= limits[shell]
+    return np.stack([np.bincount(shell, values, n_shells) for values in terms])
 
 
 def floor_sums(
-    sums: Array, padding: float, radius: int, inverse_prior: Array, n_rings: int
+    sums: Array,
+    padding: float,
+    radius: int,
+    inverse_prior: Array,
+    n_rings: int,
+    first_plane: int,
+    last_plane: int,
 ) -> Array:
-    """Average the regularised weight by ring; see `volume.floor_sums`."""
+    """Sum the regularised weight by ring; see `volume.floor_sums`."""
     r = _radius(len(sums))
     ring = np.floor(r / padding).astype(np.int64)
     inside = (r < radius) & (ring < n_rings)
+    inside[:first_plane] = inside[last_plane:] = False
     weight = _regularised(sums, padding, inverse_prior)[inside]
-    count = np.bincount(ring[inside], minlength=n_rings)
-    total = np.bincount(ring[inside], weights=weight, minlength=n_rings)
-    return np.asarray(total / np.maximum(count, 1))
+    return np.stack([np.bincount(ring[inside], values, n_rings) for values in (None, weight)])
+
+
+def average_unpadded(
+    sums: Array,
+    bounds: Array,
+    bounds_x: Array,
+    lowest: int,
+    r_max: int,
+    first_plane: int,
+    last_plane: int,
+    out: Array,
+) -> None:
+    """Average voxels of the padded grid; see `volume.average_unpadded`."""
+    n, n_x = len(bounds) - 1, len(bounds_x) - 1
+    sums = sums[bounds[0] : bounds[-1], bounds[0] : bounds[-1], : bounds_x[-1]].astype(np.float64)
+    for axis, own in enumerate((bounds, bounds, bounds_x)):
+        sums = np.add.reduceat(sums, own[:-1] - own[0], axis=axis)
+    axis2 = (np.arange(n) + lowest) ** 2
+    inside = axis2[:, None, None] + axis2[:, None] + np.arange(n_x) ** 2 <= r_max**2
+    inside &= sums[..., 2] > 0
+    inside[:first_plane] = inside[last_plane:] = False
+    out[inside] = _complex(sums)[inside] / sums[..., 2][inside]
 
 
 def _regularised(sums: Array, padding: float, inverse_prior: Array) -> Array:

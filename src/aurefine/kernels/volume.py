@@ -1,4 +1,4 @@
-"""Loops over the voxels of half volumes: symmetry, shell sums, Wiener filter (spec 4.2-4.6).
+"""Loops over the voxels of half volumes: symmetry, averages, Wiener filter (spec 4.2-4.6).
 
 Sums are interleaved (real, imaginary, weight) arrays of shape (edge, edge, (edge + 1) // 2, 3),
 origin of z and y at edge // 2.
@@ -12,12 +12,39 @@ import numpy as np
 from numba import njit
 
 __all__ = [
+    "add_mirror_images",
+    "average_unpadded",
     "crop_transform",
     "floor_sums",
     "shell_sums",
     "symmetrise_planes",
     "wiener_transform",
 ]
+
+
+@njit(nogil=True, cache=True)
+def add_mirror_images(sums, first_plane, last_plane):
+    """Add to voxels with x = 0 what the opposite ones hold, the conjugate, in place.
+
+    Parameters
+    ----------
+    sums : float32, shape (edge, edge, (edge + 1) // 2, 3)
+    first_plane, last_plane : int
+        Up to the middle plane, edge // 2; the planes opposite to them are done with them.
+    """
+    edge = sums.shape[0]
+    centre = edge // 2
+    for iz in range(first_plane, last_plane):
+        z = iz - centre
+        for iy in range(centre if iz == centre else edge):
+            y = iy - centre
+            if y * y + z * z > (centre + 1) ** 2:
+                continue
+            a = sums[iz, iy, 0]
+            b = sums[edge - 1 - iz, edge - 1 - iy, 0]
+            re, im, weight = a[0] + b[0], a[1] - b[1], a[2] + b[2]
+            a[0], a[1], a[2] = re, im, weight
+            b[0], b[1], b[2] = re, -im, weight
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -102,7 +129,7 @@ def _round(x):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def shell_sums(sums, padding, radius, n_shells, limits):
+def shell_sums(sums, padding, radius, n_shells, limits, first_plane, last_plane):
     """Sum the weights of the voxels inside `radius`, shell by shell.
 
     Parameters
@@ -113,66 +140,105 @@ def shell_sums(sums, padding, radius, n_shells, limits):
     n_shells : int
     limits : float64, shape (n_shells,)
         A voxel is covered if its weight is at least this.
+    first_plane, last_plane : int
 
     Returns
     -------
-    n_voxels, weight, n_covered : float64, shape (n_shells,)
+    ndarray, shape (3, n_shells), float64
+        Numbers of voxels, sums of weights, numbers of covered voxels.
     """
     edge = sums.shape[0]
     centre = edge // 2
-    n_voxels = np.zeros(n_shells)
-    weight = np.zeros(n_shells)
-    n_covered = np.zeros(n_shells)
-    for iz in range(edge):
+    total = np.zeros((3, n_shells))
+    for iz in range(first_plane, last_plane):
         z = iz - centre
         for iy in range(edge):
             y = iy - centre
+            if y * y + z * z >= radius * radius:
+                continue
             for x in range(sums.shape[2]):
                 r2 = x * x + y * y + z * z
                 if r2 >= radius * radius:
-                    continue
+                    break
                 s = _round(math.sqrt(float(r2)) / padding)
                 if s >= n_shells:
-                    continue
+                    break
                 w = sums[iz, iy, x, 2]
-                n_voxels[s] += 1
-                weight[s] += w
+                total[0, s] += 1
+                total[1, s] += w
                 if w >= limits[s]:
-                    n_covered[s] += 1
-    return n_voxels, weight, n_covered
+                    total[2, s] += 1
+    return total
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def floor_sums(sums, padding, radius, inverse_prior, n_rings):
-    """Average the regularised weight over the rings floor(\\|k\\| / padding).
+def floor_sums(sums, padding, radius, inverse_prior, n_rings, first_plane, last_plane):
+    """Sum the regularised weight over the rings floor(\\|k\\| / padding).
 
     Returns
     -------
-    average : float64, shape (n_rings,)
+    ndarray, shape (2, n_rings), float64
+        Numbers of voxels and sums of weights.
     """
     edge = sums.shape[0]
     centre = edge // 2
-    count = np.zeros(n_rings)
-    total = np.zeros(n_rings)
-    for iz in range(edge):
+    total = np.zeros((2, n_rings))
+    for iz in range(first_plane, last_plane):
         z = iz - centre
         for iy in range(edge):
             y = iy - centre
+            if y * y + z * z >= radius * radius:
+                continue
             for x in range(sums.shape[2]):
                 r2 = x * x + y * y + z * z
                 if r2 >= radius * radius:
-                    continue
+                    break
                 r = math.sqrt(float(r2)) / padding
                 ring = int(r)
                 if ring >= n_rings:
-                    continue
+                    break
                 s = min(_round(r), inverse_prior.size - 1)
-                count[ring] += 1
-                total[ring] += sums[iz, iy, x, 2] + inverse_prior[s]
-    for q in range(n_rings):
-        if count[q] > 0:
-            total[q] /= count[q]
+                total[0, ring] += 1
+                total[1, ring] += sums[iz, iy, x, 2] + inverse_prior[s]
     return total
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def average_unpadded(sums, bounds, bounds_x, lowest, r_max, first_plane, last_plane, out):
+    """Average the voxels of the padded grid that make up one of the unpadded grid.
+
+    Parameters
+    ----------
+    sums : float32, shape (edge, edge, (edge + 1) // 2, 3)
+    bounds : int64, shape (n + 1,)
+        Row i of the unpadded grid, along z and y, is made from rows bounds[i] to bounds[i + 1].
+    bounds_x : int64, shape (n_x + 1,)
+        The same along x, from the origin.
+    lowest : int
+        Frequency of row 0.
+    r_max : int
+        Voxels farther out than this shell are left alone.
+    first_plane, last_plane : int
+        Of the unpadded grid.
+    out : complex64, shape (n, n, n_x)
+        Zero on entry.
+    """
+    for iz in range(first_plane, last_plane):
+        z = iz + lowest
+        for iy in range(bounds.size - 1):
+            y = iy + lowest
+            for x in range(bounds_x.size - 1):
+                if x * x + y * y + z * z > r_max * r_max:
+                    break
+                re = im = weight = 0.0
+                for jz in range(bounds[iz], bounds[iz + 1]):
+                    for jy in range(bounds[iy], bounds[iy + 1]):
+                        for jx in range(bounds_x[x], bounds_x[x + 1]):
+                            re += sums[jz, jy, jx, 0]
+                            im += sums[jz, jy, jx, 1]
+                            weight += sums[jz, jy, jx, 2]
+                if weight > 0:
+                    out[iz, iy, x] = np.complex64(complex(re / weight, im / weight))
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -210,7 +276,7 @@ def wiener_transform(sums, padding, radius, inverse_prior, floor, first_plane, l
             for x in range(min(sums.shape[2], out.shape[2])):
                 r2 = x * x + y * y + z * z
                 if r2 >= radius * radius:
-                    continue
+                    break
                 r = math.sqrt(float(r2)) / padding
                 s = min(_round(r), inverse_prior.size - 1)
                 w = sums[iz, iy, x, 2] + inverse_prior[s]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +53,12 @@ class PreparedBatch:
     inverse_sigma2: Float32  # (n_noise_groups, n_pixels), including DC
     ring_power: Float  # (n, box // 2 + 1), masked image, half plane
     window_power: Float  # (n,), masked image, all stored pixels of the window of the image size
+
+    def part(self, particles: slice) -> PreparedBatch:
+        """Some particles of the batch."""
+        each = ("rows", "origin", "masked", "unmasked", "transfer", "matched")
+        each += ("ring_power", "window_power")
+        return replace(self, **{name: getattr(self, name)[particles] for name in each})
 
 
 def prepare_batch(

@@ -129,9 +129,8 @@ def score_weights(
     if plan.use_correlation:
         weight = np.broadcast_to(geometry.pixels.multiplicity, transfer.shape)
     else:
-        weight = batch.inverse_sigma2.copy()
+        weight = batch.inverse_sigma2[noise_group]
         weight[:, 0] = 0
-        weight = weight[noise_group]
     whitens = plan.reference_has_ctf and not plan.use_correlation
     cross = (batch.matched if whitens else transfer) * weight
     return cross, cross * transfer

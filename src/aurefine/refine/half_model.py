@@ -58,7 +58,7 @@ def updated_model(
     box, pixel_size = settings.box_size, settings.pixel_size
     is_joined = controller.has_converged
     with stopwatch("reconstruction"):
-        spectra = map_spectra(sums, fsc, options, is_joined=is_joined)
+        spectra = map_spectra(sums, fsc, options, pool, is_joined=is_joined)
         new_map = reconstruct(sums, box, settings.r_max, spectra.inverse_prior, options, pool)
     if settings.uses_correlation and controller.iteration == 1 and options.initial_lowpass > 0:
         new_map = lowpass_filter(

@@ -180,13 +180,13 @@ class HalfSets:
         with self._stopwatch("fsc"):
             own = {}
             for half, sums in self.sums.items():
-                own[half] = unpadded_average(sums, settings.r_max)
+                own[half] = unpadded_average(sums, settings.r_max, self._pool)
                 give_back(sums.volume)
             averages = self._links.meet(own)
             if averages is None:
                 return None
             n_shells = settings.box_size // 2 + 1
-            return HalfFsc(gold_standard_fsc(averages, self.sums[1], settings.r_max, n_shells))
+            return HalfFsc(gold_standard_fsc(averages, settings.r_max, n_shells, self._pool))
 
     def reconstruct(self, fsc: Float, orientability: Float, n_particles: IntArray) -> NewModels:
         """Make the maps and all other parameters of the halves that are here."""

@@ -120,7 +120,7 @@ class HalfStep:
                 self.mean_ctf2,
             )
             noise_group = particles.noise_group[rows]
-            cross_weights, norm_weights = coarse.score_weights(batch, noise_group, plan, geometry)
+            cross_weights, norm_weights, numerator, denominator = self._weights(batch, noise_group)
             prior_offset = (
                 np.zeros((len(rows), 2))
                 if particles.prior_offset is None
@@ -129,7 +129,6 @@ class HalfStep:
             offset_priors = coarse.offset_log_priors(
                 batch, plan, geometry, self.model.sigma_offset, prior_offset
             )
-            numerator, denominator = backprojection_weights(batch, noise_group, plan, geometry)
         is_strong = self._strong_pixels(batch)
         with self.stopwatch("coarse scoring"):
             pairs = self._coarse(batch, cross_weights, norm_weights, offset_priors)
@@ -184,6 +183,23 @@ class HalfStep:
             progress(b - a)
             del posterior  # before there is another one
         return join_results(results), tally
+
+    def _weights(self, batch: PreparedBatch, noise_group: IntArray) -> tuple[Float32, ...]:
+        """Factors of cross and norm terms, of back-projected images and of their weights.
+
+        Each has the shape (n_particles, n_pixels).
+        """
+        all_weights = tuple(np.empty((4, *batch.transfer.shape), np.float32))
+
+        def fill(start: int) -> None:
+            part = slice(start, start + _BLOCK)
+            of_part = batch.part(part), noise_group[part], self.plan, self.geometry
+            found = coarse.score_weights(*of_part) + backprojection_weights(*of_part)
+            for weights, values in zip(all_weights, found, strict=True):
+                weights[part] = values
+
+        self.pool.map(fill, range(0, len(noise_group), _BLOCK))
+        return all_weights
 
     def _coarse(
         self,
@@ -267,15 +283,12 @@ class HalfStep:
         _, pixels_per_ring = half_plane_rings(geometry.box)
         weighted = power.copy()
         weighted[:, :n_shells] *= weight[:, None]
-        np.add.at(tally.noise, (noise_group[:, None], shells[None, :]), weighted)
         pixel_shell = shells[geometry.pixels.shell]
-        for group, residual in enumerate(statistics.residual_by_pixel):
-            np.add.at(tally.noise[group], pixel_shell, residual)
-        np.add.at(
-            tally.noise_pixels,
-            (noise_group[:, None], shells[None, :]),
-            weight[:, None] * pixels_per_ring[None, :],
-        )
+        for group in np.unique(noise_group):
+            own = noise_group == group
+            np.add.at(tally.noise[group], shells, weighted[own].sum(axis=0))
+            np.add.at(tally.noise[group], pixel_shell, statistics.residual_by_pixel[group])
+            np.add.at(tally.noise_pixels[group], shells, weight[own].sum() * pixels_per_ring)
         expected = np.maximum(weighted.sum(axis=1) + statistics.sums[:, 0], 0.0)
         norm = np.sqrt(2 * expected) / intensity if plan.options.norm else np.ones(len(rows))
         micrograph = particles.micrograph_group[rows]

@@ -27,7 +27,7 @@ IntArray = npt.NDArray[np.int64]
 Lists = tuple[IntArray, IntArray, Float32, Float32]
 
 _SHARES = np.array([1, 2, 4, 6, 8]) / 8  # of the pixels, that are scored step by step
-_BLOCK = 8  # particles whose neighbourhoods one thread lists at a time
+_BLOCK = 4  # particles whose neighbourhoods one thread lists at a time
 
 
 def local_search(

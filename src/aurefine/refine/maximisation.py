@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +12,16 @@ import scipy.fft
 
 from aurefine.geometry.symmetry import PointGroup
 from aurefine.imaging import background_profile, radius_squared_map
-from aurefine.kernels.volume import floor_sums, shell_sums, symmetrise_planes, wiener_transform
+from aurefine.kernels.volume import (
+    add_mirror_images,
+    average_unpadded,
+    floor_sums,
+    shell_sums,
+    symmetrise_planes,
+    wiener_transform,
+)
 from aurefine.parallel.pool import WorkerPool
+from aurefine.parallel.ranges import even_parts
 from aurefine.refine.gridding import density_compensated_transform
 from aurefine.refine.half_volume import row_reach, zero_half_volume
 from aurefine.refine.options import RefineOptions
@@ -34,22 +43,20 @@ __all__ = [
 
 Float = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
+Complex64 = npt.NDArray[np.complex64]
 IntArray = npt.NDArray[np.int64]
+
+Result = TypeVar("Result")
 
 _LARGE_VOLUME = 32 << 20  # bytes of sums that are symmetrised in two steps, to save memory
 _FFT_ROWS = 4  # of the half-way transform that one task takes
+_PIECES = 32  # that the planes of a volume are cut into
 
 
 def symmetrise(sums: HalfSums, group: PointGroup, pool: WorkerPool) -> None:
     """Complete the plane x = 0 and sum over the operators of the point group, in place."""
-    plane = sums.volume[:, :, 0, :]
-    mirrored = plane[::-1, ::-1].copy()
-    mirrored[..., 1] *= -1
-    centre = len(plane) // 2
-    mirrored[centre, centre] = 0
-    for z, y in enumerate(row_reach(len(plane))):
-        rows = slice(centre - y, centre + y + 1)
-        plane[z, rows] += mirrored[z, rows]
+    volume = sums.volume
+    _over_planes(pool, len(volume) // 2 + 1, lambda *planes: add_mirror_images(volume, *planes))
     if len(group.matrices) == 1:
         return
     if sums.volume.nbytes <= _LARGE_VOLUME:
@@ -57,6 +64,14 @@ def symmetrise(sums: HalfSums, group: PointGroup, pool: WorkerPool) -> None:
         return
     for components in (slice(2, 3), slice(0, 2)):  # weights and data do not mix
         _replace(sums.volume, components, _symmetrised(sums, group, components, pool), pool)
+
+
+def _over_planes(
+    pool: WorkerPool, n_planes: int, function: Callable[[int, int], Result]
+) -> list[Result]:
+    """Call a function with the first and the last plane of each piece of a volume."""
+    pieces = even_parts(n_planes, _PIECES)
+    return pool.map(lambda piece: function(piece.start, piece.stop), pieces)
 
 
 def _replace(volume: Float32, components: slice, values: Float32, pool: WorkerPool) -> None:
@@ -75,11 +90,12 @@ def _symmetrised(sums: HalfSums, group: PointGroup, components: slice, pool: Wor
     edge = len(sums.volume)
     n_components = components.stop - components.start
     out: Float32 = zero_half_volume(edge // 2 - 1, n_components, np.float32)
-    pool.map(
-        lambda planes: symmetrise_planes(
+    _over_planes(
+        pool,
+        edge,
+        lambda *planes: symmetrise_planes(
             sums.volume, group.matrices, sums.radius, *planes, components.start, out
         ),
-        [(z, min(z + 4, edge)) for z in range(0, edge, 4)],
     )
     return out
 
@@ -109,52 +125,42 @@ def _sphere(sums: HalfSums, shell: int) -> tuple[tuple[slice, ...], npt.NDArray[
     return (slice(lo, hi), slice(lo, hi), slice(0, len(x))), inside
 
 
-@dataclass(frozen=True, slots=True)
-class _UnpaddedGrid:
-    """Which voxels of the padded grid make up a voxel of the unpadded one, up to a shell."""
+def unpadded_average(sums: HalfSums, r_max: int, pool: WorkerPool) -> Complex64:
+    """Weighted averages on the unpadded grid up to a shell (spec 4.5a).
 
-    first_z: IntArray  # where the runs of planes begin
-    first_x: IntArray
-    keep_z: npt.NDArray[np.bool_]  # of these runs, those up to the shell
-    keep_x: npt.NDArray[np.bool_]
-    z: Float  # of the kept voxels, also along y
-    x: Float
-
-
-def _unpadded_grid(sums: HalfSums, r_max: int) -> _UnpaddedGrid:
+    Returns
+    -------
+    ndarray, shape (n, n, n // 2 + 1), complex64
+        The frequencies -n // 2 to n // 2 along z and y, zero where there are no data.
+    """
     edge, _, n_x, _ = sums.volume.shape
-
-    def starts(indices: IntArray) -> tuple[IntArray, Float]:
-        q = np.sign(indices) * np.floor(np.abs(indices) / sums.padding + 0.5)
-        first = np.flatnonzero(np.concatenate([[True], np.diff(q) != 0]))
-        return first, q[first]
-
-    first_z, q_z = starts(np.arange(edge) - edge // 2)
-    first_x, q_x = starts(np.arange(n_x))
-    keep_z, keep_x = np.abs(q_z) <= r_max, q_x <= r_max
-    return _UnpaddedGrid(first_z, first_x, keep_z, keep_x, q_z[keep_z], q_x[keep_x])
-
-
-def unpadded_average(sums: HalfSums, r_max: int) -> npt.NDArray[np.complex64]:
-    """Weighted averages on the unpadded grid up to a shell, shape (n_z, n_z, n_x)."""
-    grid = _unpadded_grid(sums, r_max)
-    average = np.zeros((len(grid.z), len(grid.z), len(grid.x)), np.complex64)
-    bounds = [*grid.first_z.tolist(), len(sums.volume)]
-    for row, run in enumerate(np.flatnonzero(grid.keep_z)):
-        reduced = sums.volume[bounds[run] : bounds[run + 1]].sum(axis=0)
-        reduced = np.add.reduceat(reduced, grid.first_z, axis=0)
-        reduced = np.add.reduceat(reduced, grid.first_x, axis=1)[grid.keep_z][:, grid.keep_x]
-        weight = reduced[..., 2]
-        values = reduced[..., 0] + 1j * reduced[..., 1]
-        np.divide(values, weight, out=average[row], where=weight > 0)
+    bounds, lowest = _unpadded_rows(np.arange(edge) - edge // 2, sums.padding, r_max)
+    bounds_x, _ = _unpadded_rows(np.arange(n_x), sums.padding, r_max)
+    n = len(bounds) - 1
+    average = np.zeros((n, n, len(bounds_x) - 1), np.complex64)
+    _over_planes(
+        pool,
+        n,
+        lambda *planes: average_unpadded(
+            sums.volume, bounds, bounds_x, lowest, r_max, *planes, average
+        ),
+    )
     return average
 
 
+def _unpadded_rows(padded: IntArray, padding: float, r_max: int) -> tuple[IntArray, int]:
+    """Where the padded rows begin that make up each unpadded one, and where the last one ends.
+
+    The second result is the frequency of the first unpadded row.
+    """
+    row = np.sign(padded) * np.floor(np.abs(padded) / padding + 0.5).astype(np.int64)
+    kept = np.flatnonzero(np.abs(row) <= r_max)
+    first = kept[np.diff(row[kept], prepend=row[kept[0]] - 1) != 0]
+    return np.append(first, kept[-1] + 1), int(row[kept[0]])
+
+
 def gold_standard_fsc(
-    averages: tuple[npt.NDArray[np.complex64], npt.NDArray[np.complex64]],
-    sums: HalfSums,
-    r_max: int,
-    n_shells: int,
+    averages: tuple[Complex64, Complex64], r_max: int, n_shells: int, pool: WorkerPool
 ) -> Float:
     """FSC between the unregularised, unmasked halves (spec 4.5a), zero beyond `r_max`.
 
@@ -162,24 +168,25 @@ def gold_standard_fsc(
     ----------
     averages : pair of ndarray
         `unpadded_average` of both halves.
-    sums : HalfSums
-        Of one of them, which says how the grids are made.
 
     Returns
     -------
     ndarray, shape (n_shells,)
     """
-    grid = _unpadded_grid(sums, r_max)
-    in_plane2 = grid.z[:, None] ** 2 + grid.x**2
-    cross, power1, power2 = np.zeros((3, n_shells))
-    for z, plane1, plane2 in zip(grid.z, *averages, strict=True):
-        radius2 = in_plane2 + z**2
+    n, _, n_x = averages[0].shape
+    axis = np.arange(n) - n // 2
+    in_plane2 = axis[:, None] ** 2 + np.arange(n_x) ** 2
+
+    def sums_of_plane(i: int) -> Float:
+        radius2 = in_plane2 + axis[i] ** 2
         shell = np.floor(np.sqrt(radius2) + 0.5).astype(np.int64)
         inside = (radius2 <= r_max**2) & (shell < n_shells)
         index = shell[inside]
-        a, b = plane1[inside].astype(np.complex128), plane2[inside].astype(np.complex128)
-        for total, values in ((cross, (a * b.conj()).real), (power1, _norm(a)), (power2, _norm(b))):
-            total += np.bincount(index, weights=values, minlength=n_shells)
+        a, b = (average[i][inside].astype(np.complex128) for average in averages)
+        terms = (a * b.conj()).real, _norm(a), _norm(b)
+        return np.stack([np.bincount(index, values, n_shells) for values in terms])
+
+    cross, power1, power2 = np.sum(pool.map(sums_of_plane, range(n)), axis=0)
     power = power1 * power2
     fsc = np.zeros(n_shells)
     np.divide(cross, np.sqrt(power), out=fsc, where=power > 0)
@@ -204,14 +211,26 @@ class MapSpectra:
 
 
 def map_spectra(
-    sums: HalfSums, fsc: Float, options: RefineOptions, *, is_joined: bool
+    sums: HalfSums, fsc: Float, options: RefineOptions, pool: WorkerPool, *, is_joined: bool
 ) -> MapSpectra:
     """Signal and noise power of the reconstruction from the gold-standard FSC (spec 4.6)."""
     n_shells = len(fsc)
     cube = sums.padding**3
-    n_voxels, weight, _ = shell_sums(
-        sums.volume, sums.padding, sums.radius, n_shells, np.full(n_shells, np.inf)
-    )
+
+    def by_shell(limits: Float) -> Float:
+        found: Float = np.sum(
+            _over_planes(
+                pool,
+                len(sums.volume),
+                lambda *planes: shell_sums(
+                    sums.volume, sums.padding, sums.radius, n_shells, limits, *planes
+                ),
+            ),
+            axis=0,
+        )
+        return found
+
+    n_voxels, weight, _ = by_shell(np.full(n_shells, np.inf))
     sigma2 = np.divide(n_voxels, cube * weight, out=np.zeros(n_shells), where=weight > 0)
     clipped = np.maximum(fsc, 0.001)
     if is_joined:
@@ -223,7 +242,7 @@ def map_spectra(
         1.0, cube * options.tau2_fudge * tau2, out=np.zeros(n_shells), where=tau2 > 0
     )
     limits = np.where(tau2 > 0, inverse, np.inf)
-    _, _, covered = shell_sums(sums.volume, sums.padding, sums.radius, n_shells, limits)
+    _, _, covered = by_shell(limits)
     coverage = np.divide(covered, n_voxels, out=np.zeros(n_shells), where=n_voxels > 0)
     prior = inverse.copy()
     prior[: options.minres_map] = 0
@@ -263,15 +282,15 @@ def reconstruct(
             sums, size, inverse_prior, options.gridding_iterations, pool
         )
 
-        def plane(z: int) -> npt.NDArray[np.complex64]:
-            values: npt.NDArray[np.complex64] = transform[z % size]
+        def plane(z: int) -> Complex64:
+            values: Complex64 = transform[z % size]
             return values
 
     else:
-        floor = floor_sums(sums.volume, sums.padding, sums.radius, inverse_prior, r_max) / 1000
+        floor = _mean_weights(sums, inverse_prior, r_max, pool) / 1000
         n_x = min(sums.radius, size // 2) + 1
 
-        def plane(z: int) -> npt.NDArray[np.complex64]:
+        def plane(z: int) -> Complex64:
             values = np.zeros((size, n_x), np.complex64)
             iz = z + edge // 2
             wiener_transform(
@@ -289,6 +308,20 @@ def reconstruct(
     found = _cropped_inverse(plane, sums.radius, size, box, pool)
     _finish_map(found, size, pool)
     return found
+
+
+def _mean_weights(sums: HalfSums, inverse_prior: Float, n_rings: int, pool: WorkerPool) -> Float:
+    """Average the regularised weight over rings of whole shells, shape (n_rings,)."""
+    parts = _over_planes(
+        pool,
+        len(sums.volume),
+        lambda *planes: floor_sums(
+            sums.volume, sums.padding, sums.radius, inverse_prior, n_rings, *planes
+        ),
+    )
+    count, total = np.sum(parts, axis=0)
+    mean: Float = np.divide(total, count, out=total, where=count > 0)
+    return mean
 
 
 def _finish_map(values: Float32, size: int, pool: WorkerPool) -> None:
@@ -316,7 +349,7 @@ def _finish_map(values: Float32, size: int, pool: WorkerPool) -> None:
 
 
 def _cropped_inverse(
-    plane: Callable[[int], npt.NDArray[np.complex64]],
+    plane: Callable[[int], Complex64],
     radius: int,
     size: int,
     box: int,

@@ -16,7 +16,6 @@ from aurefine.refine.half_volume import zero_half_volume
 __all__ = [
     "Projector",
     "build_projector",
-    "interpolation_correction",
     "interpolation_profile",
     "padded_size",
 ]
@@ -47,16 +46,8 @@ def padded_size(box: int, padding: float) -> int:
     return 2 * int(np.floor(padding * box / 2 + 0.5))
 
 
-def interpolation_correction(box: int, size: int) -> npt.NDArray[np.float32]:
-    """Transform of the trilinear kernel, sinc²(r / size), over a map of `box` voxels."""
-    corrected: npt.NDArray[np.float32] = interpolation_profile(box, size)[
-        radius_squared_map(box, 3)
-    ]
-    return corrected
-
-
 def interpolation_profile(box: int, size: int) -> npt.NDArray[np.float32]:
-    """Values of `interpolation_correction` by squared radius [voxels²]."""
+    """Transform of the trilinear kernel, sinc²(r / size), by squared radius [voxels²]."""
     r2 = np.arange(3 * (box // 2) ** 2 + 1, dtype=np.float64)
     return (np.sinc(np.sqrt(r2) / size) ** 2).astype(np.float32)
 
@@ -92,7 +83,13 @@ def build_projector(
     padded = np.zeros((size,) * 3, np.float32)
     start = size // 2 - n // 2
     inner = slice(start, start + n)
-    padded[inner, inner, inner] = reference / interpolation_correction(n, size)
+    correction, r2 = interpolation_profile(n, size), radius_squared_map(n, 2)
+    axis2 = (np.arange(n, dtype=np.int32) - n // 2) ** 2
+
+    def fill(z: int) -> None:
+        padded[start + z, inner, inner] = reference[z] / correction[r2 + axis2[z]]
+
+    pool.map(fill, range(n))
     transform = scipy.fft.rfftn(padded, workers=pool.n_threads, overwrite_x=True)
     del padded
     radius = int(np.floor(effective * r_max + 0.5))

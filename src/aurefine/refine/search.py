@@ -226,13 +226,13 @@ def _fine_rows(
     )
     length = 2 * geometry.pixels.n_pixels
     rows = np.empty((len(row_particle), -(-length // LANES) * LANES), np.float32)
-    rows[:, length:] = 0
     cosines, sines = geometry.fine_ramps
     images = np.ascontiguousarray(masked)
     multipliers = np.ascontiguousarray(cross_weights)
 
     def fill(start: int) -> None:
         part = slice(start, start + 256)
+        rows[part, length:] = 0
         shifted_rows(
             images, multipliers, cosines, sines, row_particle[part], row_offset[part], rows[part]
         )
