@@ -7,7 +7,7 @@ from aurefine.errors import ImageError
 from aurefine.imaging import power_by_ring
 from aurefine.optics.mtf import MtfCurve
 from aurefine.parallel.pool import WorkerPool
-from aurefine.refine.batch import noise_image, prepare_batch, transfer_function
+from aurefine.refine.batch import begin_batch, noise_image, transfer_function
 from aurefine.refine.pixels import half_plane_rings
 
 BOX, PIXEL = 32, 4.0
@@ -17,7 +17,7 @@ def prepare(case, plan, model, pool, rows=None, *, intensity=1.0, seed=5):
     (geometry,) = plan.geometries
     rows = np.arange(case.particles.n_particles) if rows is None else np.asarray(rows)
     offsets = np.stack([case.poses.offset_x, case.poses.offset_y], axis=1)[rows]
-    return prepare_batch(
+    return begin_batch(
         case.particles,
         rows,
         case.particles.images.read(rows),
@@ -29,7 +29,7 @@ def prepare(case, plan, model, pool, rows=None, *, intensity=1.0, seed=5):
         geometry,
         pool,
         seed,
-    )
+    )()
 
 
 def exact_transforms(case, geometry):

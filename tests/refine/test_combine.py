@@ -11,7 +11,7 @@ from aurefine.geometry.euler import matrix_from_euler
 from aurefine.geometry.symmetry import point_group
 from aurefine.kernels.fixed_point import APART, insert_slices
 from aurefine.parallel.pool import WorkerPool
-from aurefine.refine.batch import mean_squared_ctf, prepare_batch
+from aurefine.refine.batch import begin_batch, mean_squared_ctf
 from aurefine.refine.coarse import Pairs
 from aurefine.refine.combine import accumulate, backprojection_weights, insertion_phases
 from aurefine.refine.exact_volume import VolumeScales, add_copies, volume_scales
@@ -64,10 +64,10 @@ def back_project(case, plan, model, pool):
         rows = np.flatnonzero(np.isin(particles.optics, geometry.group_rows))
         origin = np.rint((offsets[rows] - FRACTION) / geometry.pixel_size).astype(np.int64)
         raw = particles.images.read(rows)
-        batch = prepare_batch(
+        batch = begin_batch(
             particles, rows, raw, origin, None, np.ones(len(rows)), model, plan, geometry, pool, 1,
             mean_squared_ctf(particles, plan, geometry),
-        )  # fmt: skip
+        )()  # fmt: skip
         noise_group = particles.noise_group[rows]
         weights = backprojection_weights(batch, noise_group, plan, geometry)
         statistics = accumulate(
@@ -182,10 +182,10 @@ def test_back_projection_weights(simulate, options, plan_for, half_model, pool, 
     rows = np.arange(2)
     mean_ctf2 = mean_squared_ctf(case.particles, plan, geometry)
     assert mean_ctf2[0] == pytest.approx(1)
-    batch = prepare_batch(
+    batch = begin_batch(
         case.particles, rows, case.particles.images.read(rows), np.zeros((2, 2), np.int64),
         None, np.ones(2), model, plan, geometry, pool, 1, mean_ctf2,
-    )  # fmt: skip
+    )()  # fmt: skip
     numerator, denominator = backprojection_weights(batch, rows, plan, geometry)
     assert numerator[0] == pytest.approx(4 * batch.transfer[0])
     assert denominator[0] == pytest.approx(4 * batch.transfer[0] ** 2)

@@ -35,3 +35,17 @@ def test_an_error_ends_a_stage():
     with stopwatch("next"):
         time.sleep(0.01)
     assert stopwatch.seconds["next"] >= 0.01
+
+
+def test_cpu_time_of_other_work_belongs_to_its_own_stage():
+    stopwatch = Stopwatch()
+    with stopwatch("scoring"):
+        start = time.process_time()
+        while time.process_time() - start < 0.05:
+            pass
+        stopwatch.add_cpu("preparing", 0.03)
+    stopwatch.finish()
+    assert stopwatch.cpu_seconds["preparing"] == 0.03
+    assert 0.015 < stopwatch.cpu_seconds["scoring"] < 0.03
+    assert 0.05 <= sum(stopwatch.cpu_seconds.values()) < 0.07
+    assert "preparing" not in stopwatch.seconds

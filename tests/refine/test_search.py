@@ -12,7 +12,7 @@ from aurefine.kernels import reference
 from aurefine.kernels.ctf import ctf_values
 from aurefine.kernels.reference_search import score_list
 from aurefine.kernels.scoring import shifted_rows
-from aurefine.refine.batch import mean_squared_ctf, prepare_batch
+from aurefine.refine.batch import begin_batch, mean_squared_ctf
 from aurefine.refine.coarse import score_weights
 from aurefine.refine.expectation import HalfExpectation
 from aurefine.refine.pixels import half_plane_rings
@@ -90,9 +90,9 @@ def test_the_true_pose_scores_best(
     offsets = np.stack([case.poses.offset_x, case.poses.offset_y], axis=1)
     origin = np.rint((offsets - FRACTION) / geometry.pixel_size).astype(np.int64)
     raw = case.particles.images.read(rows)
-    batch = prepare_batch(
+    batch = begin_batch(
         case.particles, rows, raw, origin, None, np.ones(3), model, plan, geometry, pool, 1
-    )
+    )()
     cross_weights, norm_weights = score_weights(batch, rows * 0, plan, geometry)
     rng = np.random.default_rng(1)
     error = rng.uniform(3, 25, (60, 1)) * rng.choice([-1, 1], (60, 3))
@@ -280,10 +280,10 @@ def brute_force(case, plan, model, pool, row):
     origin = np.sign(offsets) * np.floor(np.abs(offsets / PIXEL) + 0.5)
     intensity = model.norm_average / case.poses.norm_correction[row]
     raw = case.particles.images.read(np.array([row]))
-    batch = prepare_batch(
+    batch = begin_batch(
         case.particles, np.array([row]), raw, origin[None].astype(np.int64),
         None, np.array([intensity]), model, plan, geometry, pool, 7,
-    )  # fmt: skip
+    )()  # fmt: skip
     image = batch.masked[0, 0] + 1j * batch.masked[0, 1]
     n_orientations = len(plan.grid.rot) * len(plan.psi)
     rotations = child_rotations(np.arange(n_orientations), plan).reshape(-1, 3, 3)

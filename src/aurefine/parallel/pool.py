@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from threadpoolctl import threadpool_limits
 
 from aurefine.parallel.ranges import even_parts
 
-__all__ = ["WorkerPool"]
+__all__ = ["TaskGroup", "WorkerPool"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -29,6 +32,8 @@ class WorkerPool:
         self.n_threads = max(1, n_threads)
         self._executor = ThreadPoolExecutor(self.n_threads - 1) if self.n_threads > 1 else None
         self._reader = ThreadPoolExecutor(1)
+        self._urgent: deque[TaskGroup[Any]] = deque()
+        self._spare: deque[TaskGroup[Any]] = deque()
         self._limits = threadpool_limits(limits=1)
 
     def map(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> list[Result]:
@@ -40,27 +45,27 @@ class WorkerPool:
         n_helpers = min(self.n_threads, len(listed)) - 1
         if self._executor is None or n_helpers < 1:
             return [function(task) for task in listed]
-        results: dict[int, Result] = {}
-        failures: dict[int, BaseException] = {}
-        numbers = iter(range(len(listed)))  # which all threads take from
+        group = TaskGroup(function, listed)
+        self._urgent.append(group)
+        self._call_helpers(n_helpers)
+        return group.result(meanwhile=self._work_on_spare)
 
-        def work() -> None:
-            for number in numbers:
-                if failures:
-                    return
-                try:
-                    results[number] = function(listed[number])
-                except BaseException as error:
-                    failures[number] = error
+    def aside(
+        self,
+        function: Callable[[Task], Result],
+        tasks: Iterable[Task],
+        spent: Callable[[float], None],
+    ) -> TaskGroup[Result]:
+        """Run `function` on tasks whenever a thread would have nothing else to do.
 
-        helpers = [self._executor.submit(work) for _ in range(n_helpers)]
-        try:
-            work()
-        finally:
-            wait(helpers)
-        if failures:
-            raise failures[min(failures)]
-        return [results[number] for number in range(len(listed))]
+        What nobody has found the time for is done when the result is asked for; with one thread,
+        that is everything.  `spent` is called with the seconds of CPU time of each task.
+        """
+        group = TaskGroup(function, list(tasks), spent)
+        if self._executor is not None:
+            self._spare.append(group)
+            self._call_helpers(self.n_threads - 1)
+        return group
 
     def read_ahead(self, function: Callable[[Task], Result], task: Task) -> Future[Result]:
         """Run one task (reading files) beside the others."""
@@ -73,9 +78,10 @@ class WorkerPool:
 
     def close(self) -> None:
         """Stop the threads and give BLAS its own threads back."""
+        self._spare.clear()
+        self._reader.shutdown(cancel_futures=True)
         if self._executor is not None:
             self._executor.shutdown(cancel_futures=True)
-        self._reader.shutdown(cancel_futures=True)
         self._limits.restore_original_limits()
 
     def __enter__(self) -> WorkerPool:
@@ -88,3 +94,93 @@ class WorkerPool:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _call_helpers(self, n: int) -> None:
+        assert self._executor is not None
+        for _ in range(n):
+            self._executor.submit(self._help)
+
+    def _help(self) -> None:
+        """Work until there is nothing left to do."""
+        while _work_on_one(self._urgent) or _work_on_one(self._spare):
+            pass
+
+    def _work_on_spare(self) -> bool:
+        return _work_on_one(self._spare)
+
+
+class TaskGroup(Generic[Result]):
+    """Tasks that several threads take from."""
+
+    def __init__(
+        self,
+        function: Callable[[Task], Result],
+        tasks: list[Task],
+        spent: Callable[[float], None] | None = None,
+    ) -> None:
+        """List the tasks; `spent` is called with the seconds of CPU time of each."""
+        self._run: Callable[[int], Result] = lambda number: function(tasks[number])
+        self._n, self._spent = len(tasks), spent
+        self._numbers = iter(range(len(tasks)))  # which all threads take from
+        self._results: dict[int, Result] = {}
+        self._failures: dict[int, BaseException] = {}
+        self._left = len(tasks)
+        self._done = threading.Condition()
+
+    def work_on_one(self) -> bool:
+        """Do one task, unless all have been taken."""
+        number = next(self._numbers, None)
+        if number is None:
+            return False
+        start = 0.0 if self._spent is None else time.thread_time()
+        try:
+            if not self._failures:
+                self._results[number] = self._run(number)
+        except BaseException as error:
+            self._failures[number] = error
+        if self._spent is not None:
+            self._spent(time.thread_time() - start)
+        with self._done:
+            self._left -= 1
+            if not self._left:
+                self._done.notify_all()
+        return True
+
+    def result(self, meanwhile: Callable[[], bool] = lambda: False) -> list[Result]:
+        """Return the results in the order of the tasks, after doing those that are left.
+
+        While other threads finish theirs, `meanwhile` is called for as long as it returns True.
+        If some tasks fail, the exception is that of the first failing one.
+        """
+        try:
+            while self.work_on_one():
+                pass
+            while self._left and meanwhile():
+                pass
+            self._wait()
+        except BaseException as error:  # an interrupt: what is running ends, no more is begun
+            self._failures[self._n] = error
+            while self.work_on_one():
+                pass
+            self._wait()
+        if self._failures:
+            raise self._failures[min(self._failures)]
+        return [self._results[number] for number in range(self._n)]
+
+    def _wait(self) -> None:
+        with self._done:
+            while self._left:
+                self._done.wait()
+
+
+def _work_on_one(groups: deque[TaskGroup[Any]]) -> bool:
+    """Do one task of the first group that has any; forget groups that have none."""
+    while groups:
+        group = groups[0]
+        if group.work_on_one():
+            return True
+        try:
+            groups.remove(group)
+        except ValueError:  # another thread was faster
+            continue
+    return False

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -26,9 +27,9 @@ from aurefine.refine.state import HalfModel
 
 __all__ = [
     "PreparedBatch",
+    "begin_batch",
     "mean_squared_ctf",
     "noise_image",
-    "prepare_batch",
     "transfer_function",
 ]
 
@@ -56,12 +57,20 @@ class PreparedBatch:
 
     def part(self, particles: slice) -> PreparedBatch:
         """Some particles of the batch."""
-        each = ("rows", "origin", "masked", "unmasked", "transfer", "matched")
-        each += ("ring_power", "window_power")
-        return replace(self, **{name: getattr(self, name)[particles] for name in each})
+        return PreparedBatch(
+            rows=self.rows[particles],
+            origin=self.origin[particles],
+            masked=self.masked[particles],
+            unmasked=self.unmasked[particles],
+            transfer=self.transfer[particles],
+            matched=self.matched[particles],
+            inverse_sigma2=self.inverse_sigma2,
+            ring_power=self.ring_power[particles],
+            window_power=self.window_power[particles],
+        )
 
 
-def prepare_batch(
+def begin_batch(
     particles: ParticleSet,
     rows: IntArray,
     raw: Float32,
@@ -74,8 +83,11 @@ def prepare_batch(
     pool: WorkerPool,
     seed: int,
     mean_ctf2: Float32 | None = None,
-) -> PreparedBatch:
-    """Scale, shift, mask and transform a batch of images.
+    spent: Callable[[float], None] = lambda seconds: None,
+) -> Callable[[], PreparedBatch]:
+    """Begin to scale, shift, mask and transform a batch of images.
+
+    Threads of the pool do that when they have nothing else to do.
 
     Parameters
     ----------
@@ -93,6 +105,14 @@ def prepare_batch(
         Seed of noise-filled masks.
     mean_ctf2 : ndarray, optional
         See `mean_squared_ctf`.
+    spent : callable, optional
+        Is told the seconds of CPU time that each piece of the work took.
+
+    Returns
+    -------
+    callable
+        Finishes the work and returns the prepared batch; raises ImageError if an image has pixels
+        that are not finite.
     """
     pixels, n_pixels = geometry.pixels, geometry.pixels.n_pixels
     n, box = len(rows), geometry.box
@@ -181,31 +201,35 @@ def prepare_batch(
         if mean_ctf2 is not None:
             matched[part] *= strength
 
-    pool.map(work, range(0, n, _BLOCK))
-    origin: Float = origin_px.astype(np.float64) * geometry.pixel_size
-    if rest is not None:
-        origin = origin + rest
-    bad = ~np.isfinite(power).all(axis=1)
-    if bad.any():
-        raise ImageError(
-            f"particle row {rows[np.argmax(bad)] + 1}: the image has pixels that are not finite. "
-            "Re-extract this particle or remove it."
+    group = pool.aside(work, range(0, n, _BLOCK), spent)
+
+    def finish() -> PreparedBatch:
+        group.result()
+        origin: Float = origin_px.astype(np.float64) * geometry.pixel_size
+        if rest is not None:
+            origin = origin + rest
+        bad = ~np.isfinite(power).all(axis=1)
+        if bad.any():
+            raise ImageError(
+                f"particle row {rows[np.argmax(bad)] + 1}: the image has pixels that are not "
+                "finite. Re-extract this particle or remove it."
+            )
+        shells = geometry.model_shell[pixels.shell]
+        sigma2 = model.sigma2_noise[:, shells]
+        inverse = np.divide(1.0, sigma2, out=np.zeros_like(sigma2), where=sigma2 > 0)
+        return PreparedBatch(
+            rows=rows,
+            origin=origin,
+            masked=masked,
+            unmasked=unmasked,
+            transfer=transfer,
+            matched=matched,
+            inverse_sigma2=inverse.astype(np.float32),
+            ring_power=power,
+            window_power=window_power,
         )
-    shells = geometry.model_shell[pixels.shell]
-    sigma2 = model.sigma2_noise[:, shells]
-    return PreparedBatch(
-        rows=rows,
-        origin=origin,
-        masked=masked,
-        unmasked=unmasked,
-        transfer=transfer,
-        matched=matched,
-        inverse_sigma2=np.divide(1.0, sigma2, out=np.zeros_like(sigma2), where=sigma2 > 0).astype(
-            np.float32
-        ),
-        ring_power=power,
-        window_power=window_power,
-    )
+
+    return finish
 
 
 def transfer_function(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +12,7 @@ import numpy.typing as npt
 from aurefine.errors import AurefineError, ImageError
 from aurefine.parallel.exact import ExactSum
 from aurefine.parallel.pool import WorkerPool
-from aurefine.refine.batch import mean_squared_ctf
+from aurefine.refine.batch import PreparedBatch, mean_squared_ctf
 from aurefine.refine.coarse import make_coarse_table
 from aurefine.refine.economy import around_poses
 from aurefine.refine.exact_volume import ExactVolume, add_copies, volume_scales
@@ -28,7 +30,8 @@ from aurefine.refine.work import Batch, WorkSource
 
 __all__ = ["HalfExpectation"]
 
-Float32 = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+Prepare = Callable[[HalfStep], PreparedBatch]
 
 _Shared = tuple[ParticleSet, Poses, HalfModel, Projector, IterationPlan]
 
@@ -80,14 +83,25 @@ class HalfExpectation:
         )
         self._tally = empty_tally(model)
         self.exact = ExactSum(len(self._tally.vector))
-        self._step: tuple[tuple[int, bool], HalfStep] | None = None  # of the last kind of batch
+        self._step: tuple[Batch, HalfStep] | None = None  # of the last kind of batch
 
     def run(self, work: WorkSource) -> None:
-        """Align batches until there are no more."""
-        for batch, raw in self._with_images(work):
-            result, tally = self._half_step(batch).run(batch.rows, raw, work.progress)
+        """Align batches until there are no more; the next one is prepared meanwhile."""
+        batch = work.take(self.half)
+        coming = self._ahead(batch, None) if batch else None
+        while batch is not None and coming is not None:
+            step = self._half_step(batch)
+            following = work.take(self.half)
+            with self._stopwatch("reading"):
+                prepare = coming.result()
+            if following is None:
+                coming = None
+            else:
+                coming = self._ahead(following, step if _is_alike(batch, following) else None)
+            result, tally = step.run(partial(prepare, step), work.progress)
             self._add(tally, batch)
             work.deliver(batch, result)
+            batch = following
         self.volume()
 
     def so_far(self) -> SumsSoFar:
@@ -148,24 +162,23 @@ class HalfExpectation:
         )
         return sums
 
-    def _with_images(self, work: WorkSource) -> Iterator[tuple[Batch, Float32]]:
-        """Yield batches with their images; those of the next one are read meanwhile."""
+    def _ahead(self, batch: Batch, step: HalfStep | None) -> Future[Prepare]:
+        """Read images of a batch beside other work, and begin to prepare them for a step."""
         assert self._shared is not None
         read = self._shared[0].images.read
-        batch = work.take(self.half)
-        ahead = self._pool.read_ahead(read, batch.rows) if batch else None
-        while batch is not None and ahead is not None:
-            following = work.take(self.half)
-            with self._stopwatch("reading"):
-                raw = ahead.result()
-            ahead = self._pool.read_ahead(read, following.rows) if following else None
-            yield batch, raw
-            batch = following
+
+        def fetch(rows: IntArray) -> Prepare:
+            raw = read(rows)
+            if step is None:
+                return lambda own: own.begin(rows, raw)()
+            finish = step.begin(rows, raw)
+            return lambda own: finish()
+
+        return self._pool.read_ahead(fetch, batch.rows)
 
     def _half_step(self, batch: Batch) -> HalfStep:
         """Prepare what all batches of a geometry share that are searched alike."""
-        kind = batch.geometry, batch.is_known
-        if self._step is not None and self._step[0] == kind:
+        if self._step is not None and _is_alike(self._step[0], batch):
             return self._step[1]
         assert self._shared is not None
         self._step = None  # one table at a time in memory
@@ -192,7 +205,7 @@ class HalfExpectation:
             self.sums,
             mean_squared_ctf(particles, plan, geometry),
         )
-        self._step = kind, step
+        self._step = batch, step
         return step
 
     def _add(self, tally: Tally, batch: Batch) -> None:
@@ -204,3 +217,8 @@ class HalfExpectation:
                 "a noise power or an intensity scale that is not a number. Its image or its CTF "
                 "parameters are unusable; remove the particle."
             ) from None
+
+
+def _is_alike(one: Batch, other: Batch) -> bool:
+    """Whether two batches have the same geometry and are searched alike."""
+    return one.geometry == other.geometry and one.is_known == other.is_known

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from aurefine.geometry.euler import direction_from_angles, matrix_from_euler
 from aurefine.kernels.posterior import offset_moments
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine import coarse, search
-from aurefine.refine.batch import PreparedBatch, prepare_batch
+from aurefine.refine.batch import PreparedBatch, begin_batch
 from aurefine.refine.combine import Statistics, accumulate, backprojection_weights
 from aurefine.refine.exhaustive import ExhaustiveSearch
 from aurefine.refine.given import given_search
@@ -35,6 +36,7 @@ Float = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
+_PREPARING = "preparing images"
 _BLOCK = 16  # particles that one thread sums at a time
 _PAIR_BYTES = 320  # working memory per significant coarse pair, with 4 x 8 children
 _LEAST_NOISE = np.float32(1e-3)  # of premultiplied images near the zeros of the CTF, relative
@@ -89,36 +91,40 @@ class HalfStep:
     sums: HalfSums
     mean_ctf2: Float32 | None  # see `mean_squared_ctf`
 
-    def run(
-        self, rows: IntArray, raw: Float32, progress: Callable[[int], None]
-    ) -> tuple[BatchResult, Tally]:
-        """Align one batch, add it to the volume of the sums, and return its small sums."""
-        plan, geometry, poses, particles = self.plan, self.geometry, self.poses, self.particles
-        offsets = np.stack([poses.offset_x[rows], poses.offset_y[rows]], axis=1)
-        origin_px = _round_half_away(offsets / geometry.pixel_size)
-        rest = None
-        if plan.centres_exactly:
-            rest = offsets - origin_px * geometry.pixel_size
-        intensity = (
-            self.model.norm_average / poses.norm_correction[rows]
-            if plan.options.norm
-            else np.ones(len(rows))
+    def begin(self, rows: IntArray, raw: Float32) -> Callable[[], PreparedBatch]:
+        """Let threads prepare the images of a batch when they have nothing else to do.
+
+        What is returned finishes the work and returns the prepared batch.
+        """
+        offsets, pixel = self._offsets(rows), self.geometry.pixel_size
+        origin_px = _round_half_away(offsets / pixel)
+        return begin_batch(
+            self.particles,
+            rows,
+            raw,
+            origin_px,
+            offsets - origin_px * pixel if self.plan.centres_exactly else None,
+            self._intensity(rows),
+            self.model,
+            self.plan,
+            self.geometry,
+            self.pool,
+            self.seed,
+            self.mean_ctf2,
+            partial(self.stopwatch.add_cpu, _PREPARING),
         )
-        with self.stopwatch("preparing images"):
-            batch = prepare_batch(
-                particles,
-                rows,
-                raw,
-                origin_px,
-                rest,
-                intensity,
-                self.model,
-                plan,
-                geometry,
-                self.pool,
-                self.seed,
-                self.mean_ctf2,
-            )
+
+    def run(
+        self, prepare: Callable[[], PreparedBatch], progress: Callable[[int], None]
+    ) -> tuple[BatchResult, Tally]:
+        """Align a batch, add it to the volume of the sums, and return its small sums.
+
+        `prepare` is what `begin` has returned.
+        """
+        plan, geometry, particles = self.plan, self.geometry, self.particles
+        with self.stopwatch(_PREPARING):
+            batch = prepare()
+            rows = batch.rows
             noise_group = particles.noise_group[rows]
             cross_weights, norm_weights, numerator, denominator = self._weights(batch, noise_group)
             prior_offset = (
@@ -129,6 +135,7 @@ class HalfStep:
             offset_priors = coarse.offset_log_priors(
                 batch, plan, geometry, self.model.sigma_offset, prior_offset
             )
+        intensity = self._intensity(rows)
         is_strong = self._strong_pixels(batch)
         with self.stopwatch("coarse scoring"):
             pairs = self._coarse(batch, cross_weights, norm_weights, offset_priors)
@@ -183,6 +190,17 @@ class HalfStep:
             progress(b - a)
             del posterior  # before there is another one
         return join_results(results), tally
+
+    def _offsets(self, rows: IntArray) -> Float:
+        """Offsets of the last iteration [Å], shape (n, 2)."""
+        return np.stack([self.poses.offset_x[rows], self.poses.offset_y[rows]], axis=1)
+
+    def _intensity(self, rows: IntArray) -> Float:
+        """Average over particle norm correction."""
+        if not self.plan.options.norm:
+            return np.ones(len(rows))
+        intensity: Float = self.model.norm_average / self.poses.norm_correction[rows]
+        return intensity
 
     def _weights(self, batch: PreparedBatch, noise_group: IntArray) -> tuple[Float32, ...]:
         """Factors of cross and norm terms, of back-projected images and of their weights.

@@ -19,7 +19,7 @@ from aurefine.geometry.symmetry import PointGroup
 from aurefine.kernels.scoring import slice_norms
 from aurefine.kernels.slices import extract_slices
 from aurefine.parallel.pool import WorkerPool
-from aurefine.refine.batch import PreparedBatch, prepare_batch
+from aurefine.refine.batch import PreparedBatch, begin_batch
 from aurefine.refine.coarse import coarse_rows
 from aurefine.refine.initialise import initial_sampling
 from aurefine.refine.options import RefineOptions
@@ -286,7 +286,7 @@ def prepare_search(
     )
     geometry = next(g for g in plan.geometries if int(particles.optics[rows[0]]) in g.group_rows)
     offsets = np.stack([poses.offset_x[rows], poses.offset_y[rows]], axis=1)
-    batch = prepare_batch(
+    batch = begin_batch(
         particles,
         rows,
         particles.images.read(rows),
@@ -298,7 +298,7 @@ def prepare_search(
         geometry,
         pool,
         0,
-    )
+    )()
     weight = batch.inverse_sigma2.copy()
     weight[:, 0] = 0
     n_psi, n_directions = len(plan.psi), plan.grid.n_directions

@@ -56,7 +56,9 @@ _PIECES = 32  # that the planes of a volume are cut into
 def symmetrise(sums: HalfSums, group: PointGroup, pool: WorkerPool) -> None:
     """Complete the plane x = 0 and sum over the operators of the point group, in place."""
     volume = sums.volume
-    _over_planes(pool, len(volume) // 2 + 1, lambda *planes: add_mirror_images(volume, *planes))
+    _over_planes(
+        pool, len(volume) // 2 + 1, lambda first, last: add_mirror_images(volume, first, last)
+    )
     if len(group.matrices) == 1:
         return
     if sums.volume.nbytes <= _LARGE_VOLUME:
@@ -93,8 +95,8 @@ def _symmetrised(sums: HalfSums, group: PointGroup, components: slice, pool: Wor
     _over_planes(
         pool,
         edge,
-        lambda *planes: symmetrise_planes(
-            sums.volume, group.matrices, sums.radius, *planes, components.start, out
+        lambda first, last: symmetrise_planes(
+            sums.volume, group.matrices, sums.radius, first, last, components.start, out
         ),
     )
     return out
@@ -141,8 +143,8 @@ def unpadded_average(sums: HalfSums, r_max: int, pool: WorkerPool) -> Complex64:
     _over_planes(
         pool,
         n,
-        lambda *planes: average_unpadded(
-            sums.volume, bounds, bounds_x, lowest, r_max, *planes, average
+        lambda first, last: average_unpadded(
+            sums.volume, bounds, bounds_x, lowest, r_max, first, last, average
         ),
     )
     return average
@@ -222,8 +224,8 @@ def map_spectra(
             _over_planes(
                 pool,
                 len(sums.volume),
-                lambda *planes: shell_sums(
-                    sums.volume, sums.padding, sums.radius, n_shells, limits, *planes
+                lambda first, last: shell_sums(
+                    sums.volume, sums.padding, sums.radius, n_shells, limits, first, last
                 ),
             ),
             axis=0,
@@ -315,8 +317,8 @@ def _mean_weights(sums: HalfSums, inverse_prior: Float, n_rings: int, pool: Work
     parts = _over_planes(
         pool,
         len(sums.volume),
-        lambda *planes: floor_sums(
-            sums.volume, sums.padding, sums.radius, inverse_prior, n_rings, *planes
+        lambda first, last: floor_sums(
+            sums.volume, sums.padding, sums.radius, inverse_prior, n_rings, first, last
         ),
     )
     count, total = np.sum(parts, axis=0)

@@ -80,16 +80,7 @@ def build_projector(
     n = len(reference)
     size = padded_size(n, padding)
     effective = size / n
-    padded = np.zeros((size,) * 3, np.float32)
-    start = size // 2 - n // 2
-    inner = slice(start, start + n)
-    correction, r2 = interpolation_profile(n, size), radius_squared_map(n, 2)
-    axis2 = (np.arange(n, dtype=np.int32) - n // 2) ** 2
-
-    def fill(z: int) -> None:
-        padded[start + z, inner, inner] = reference[z] / correction[r2 + axis2[z]]
-
-    pool.map(fill, range(n))
+    padded = _padded_map(reference, size, pool)
     transform = scipy.fft.rfftn(padded, workers=pool.n_threads, overwrite_x=True)
     del padded
     radius = int(np.floor(effective * r_max + 0.5))
@@ -102,3 +93,19 @@ def build_projector(
 
     pool.map(crop, pool.split(edge))
     return Projector(flat=out.reshape(-1), edge=edge, radius=radius, padding=effective)
+
+
+def _padded_map(reference: Float32, size: int, pool: WorkerPool) -> Float32:
+    """Correct a map for the interpolation and put it into the middle of a larger box."""
+    n = len(reference)
+    start = size // 2 - n // 2
+    inner = slice(start, start + n)
+    correction, r2 = interpolation_profile(n, size), radius_squared_map(n, 2)
+    axis2 = (np.arange(n, dtype=np.int32) - n // 2) ** 2
+    out = np.zeros((size,) * 3, np.float32)
+
+    def fill(z: int) -> None:
+        out[start + z, inner, inner] = reference[z] / correction[r2 + axis2[z]]
+
+    pool.map(fill, range(n))
+    return out
