@@ -13,8 +13,9 @@ from aurefine.kernels.fixed_point import APART, insert_slices
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.batch import begin_batch, mean_squared_ctf
 from aurefine.refine.coarse import Pairs
-from aurefine.refine.combine import accumulate, backprojection_weights, insertion_phases
-from aurefine.refine.exact_volume import VolumeScales, add_copies, volume_scales
+from aurefine.refine.combine import accumulate, backprojection_weights
+from aurefine.refine.exact_volume import VolumeScales, volume_scales
+from aurefine.refine.insertion import Insertion, insertion_phases
 from aurefine.refine.maximisation import reconstruct, symmetrise
 from aurefine.refine.pixels import fourier_pixels
 from aurefine.refine.profile import Stopwatch
@@ -57,6 +58,7 @@ def back_project(case, plan, model, pool):
         n_groups=len(model.group_scale),
         n_directions=1,
     )
+    insertion = Insertion(sums.exact, pool, Stopwatch())
     found = []
     offsets = np.stack([case.poses.offset_x, case.poses.offset_y], axis=1)
     particles = case.particles
@@ -81,12 +83,11 @@ def back_project(case, plan, model, pool):
             plan,
             geometry,
             projector,
-            sums.exact,
+            insertion,
             pool,
-            Stopwatch(),
         )
         found.append((geometry, batch, statistics))
-    add_copies(sums.exact, pool)
+    insertion.finish()
     return complete_sums(sums, pool), found
 
 

@@ -55,13 +55,15 @@ class WorkerPool:
         function: Callable[[Task], Result],
         tasks: Iterable[Task],
         spent: Callable[[float], None],
+        then: Callable[[], None] | None = None,
     ) -> TaskGroup[Result]:
         """Run `function` on tasks whenever a thread would have nothing else to do.
 
         What nobody has found the time for is done when the result is asked for; with one thread,
-        that is everything.  `spent` is called with the seconds of CPU time of each task.
+        that is everything.  `spent` is called with the seconds of CPU time of each task, and
+        `then` by the thread that has done the last one, unless one of them failed.
         """
-        group = TaskGroup(function, list(tasks), spent)
+        group = TaskGroup(function, list(tasks), spent, then)
         if self._executor is not None:
             self._spare.append(group)
             self._call_helpers(self.n_threads - 1)
@@ -117,10 +119,11 @@ class TaskGroup(Generic[Result]):
         function: Callable[[Task], Result],
         tasks: list[Task],
         spent: Callable[[float], None] | None = None,
+        then: Callable[[], None] | None = None,
     ) -> None:
-        """List the tasks; `spent` is called with the seconds of CPU time of each."""
+        """List the tasks; see `WorkerPool.aside`."""
         self._run: Callable[[int], Result] = lambda number: function(tasks[number])
-        self._n, self._spent = len(tasks), spent
+        self._n, self._spent, self._then = len(tasks), spent, then
         self._numbers = iter(range(len(tasks)))  # which all threads take from
         self._results: dict[int, Result] = {}
         self._failures: dict[int, BaseException] = {}
@@ -142,7 +145,10 @@ class TaskGroup(Generic[Result]):
             self._spent(time.thread_time() - start)
         with self._done:
             self._left -= 1
-            if not self._left:
+            is_last = not self._left
+            if is_last and self._then is not None and not self._failures:
+                self._then()
+            if is_last:
                 self._done.notify_all()
         return True
 

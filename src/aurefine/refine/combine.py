@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from aurefine.kernels.accumulate import children_with_weight, combine_images
-from aurefine.kernels.fixed_point import APART, insert_slices
 from aurefine.parallel.pool import WorkerPool
-from aurefine.parallel.ranges import even_parts
 from aurefine.refine.batch import PreparedBatch
-from aurefine.refine.exact_volume import ExactVolume, add_carries, volumes_for
+from aurefine.refine.insertion import Insertion
 from aurefine.refine.plan import ImageGeometry, IterationPlan
-from aurefine.refine.profile import Stopwatch
 from aurefine.refine.projector import Projector
 from aurefine.refine.search import Posterior, balanced_ranges
 
@@ -25,9 +21,8 @@ Float = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
-_WINDOW_BYTES = 64 << 20  # combined slices held before they are inserted
+_WINDOW_BYTES = 32 << 20  # combined slices that are inserted together
 _TASKS = 32  # pieces of a window
-_RANGES = 4  # of pixels for each thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +71,13 @@ def accumulate(
     plan: IterationPlan,
     geometry: ImageGeometry,
     projector: Projector,
-    volume: ExactVolume,
+    insertion: Insertion,
     pool: WorkerPool,
-    stopwatch: Stopwatch,
 ) -> Statistics:
-    """Combine the images of a batch per orientation, insert them and collect statistics.
+    """Combine the images of a batch per orientation, and collect statistics.
 
-    Orientations are worked on in windows: threads first fill the slices of a window, then
-    insert them, each into its own copy of the volume or, where it has no copy, its own shells.
+    Orientations are worked on in windows: threads fill the slices of one while they insert those
+    of the last one. What `insertion` has not inserted at the end is left to it.
     """
     a, b = particle_range
     n = b - a
@@ -116,20 +110,13 @@ def accumulate(
         return Statistics(np.zeros((n_groups, n_pixels)), np.zeros((n, 4)))
 
     statistics = nothing()
-    edge = len(volume.words)
     n_slices = active.sum(axis=1)
-    volumes = volumes_for(volume, pool.n_threads)
-    phases = insertion_phases(
-        np.hypot(geometry.slice_x, geometry.slice_y), -(-pool.n_threads // len(volumes))
-    )
     windows = _windows(n_slices, max(8, _WINDOW_BYTES // (12 * n_pixels)))
-    most = max((n_slices[lo:hi].sum() for lo, hi in windows), default=0)
-    buffer = np.empty((most, 3, n_pixels), np.float32)  # of all windows, one after the other
     for lo, hi in windows:
         part = active[lo:hi]
         slot = np.where(part, np.cumsum(part).reshape(part.shape) - 1, -1)
         rotations = posterior.rotations[lo:hi][part]
-        combined = buffer[: len(rotations)]
+        combined = insertion.buffer(len(rotations), n_pixels)
         firsts = posterior.group_first[lo : hi + 1]
 
         def combine(
@@ -175,56 +162,8 @@ def accumulate(
                 out=statistics.residual_by_pixel,
             )
             np.add(statistics.sums, found.sums, out=statistics.sums)
-
-        def insert(
-            task: tuple[int, slice, tuple[int, int]],
-            rotations: Float32 = rotations,
-            combined: Float32 = combined,
-        ) -> tuple[IntArray, IntArray]:
-            number, own, pixels = task
-            carries: tuple[IntArray, IntArray] = insert_slices(
-                (volumes[number].words.reshape(-1), edge),
-                volume.scales.arrays,
-                rotations[own],
-                geometry.slice_x,
-                geometry.slice_y,
-                combined[own],
-                *pixels,
-            )
-            return carries
-
-        parts = list(enumerate(even_parts(len(rotations), len(volumes))))
-        with stopwatch("insertion"):
-            for ranges in phases:
-                tasks = [(number, own, pixels) for number, own in parts for pixels in ranges]
-                for (number, _, _), carries in zip(tasks, pool.map(insert, tasks), strict=True):
-                    add_carries(volumes[number], *carries)
+        insertion.begin(combined, rotations, geometry)
     return statistics
-
-
-def insertion_phases(radius: Float32, n_threads: int) -> list[list[tuple[int, int]]]:
-    """Cut pixels into ranges that threads can insert at the same time, phase by phase.
-
-    Neighbouring ranges belong to different phases, so that those of one phase are kept apart by
-    those of the other; all have about equal numbers of pixels.
-
-    Parameters
-    ----------
-    radius : ndarray, shape (n_pixels,)
-        Ascending, in voxels.
-    n_threads : int
-    """
-    n = len(radius)
-    if n_threads == 1:
-        return [[(0, n)]]
-    bounds = [0]
-    while bounds[-1] < n:
-        begin = bounds[-1]
-        even = n * len(bounds) // (_RANGES * n_threads)
-        wide = int(np.searchsorted(radius, radius[begin] + APART, side="right")) + 1
-        bounds.append(min(max(even, wide), n))
-    ranges = list(pairwise(bounds))
-    return [ranges[::-2], ranges[-2::-2]]  # those that take longest first
 
 
 def _windows(n_slices: IntArray, limit: int) -> list[tuple[int, int]]:

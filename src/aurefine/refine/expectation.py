@@ -15,8 +15,9 @@ from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.batch import PreparedBatch, mean_squared_ctf
 from aurefine.refine.coarse import make_coarse_table
 from aurefine.refine.economy import around_poses
-from aurefine.refine.exact_volume import ExactVolume, add_copies, volume_scales
+from aurefine.refine.exact_volume import ExactVolume, volume_scales
 from aurefine.refine.half_step import HalfStep, empty_tally
+from aurefine.refine.insertion import Insertion
 from aurefine.refine.memory import table_limit
 from aurefine.refine.particles import ParticleSet
 from aurefine.refine.plan import IterationPlan, with_given_poses
@@ -81,6 +82,8 @@ class HalfExpectation:
             n_groups=len(model.group_scale),
             n_directions=len(model.direction_prior),
         )
+        assert self.sums.exact is not None
+        self._insertion = Insertion(self.sums.exact, pool, stopwatch)
         self._tally = empty_tally(model)
         self.exact = ExactSum(len(self._tally.vector))
         self._step: tuple[Batch, HalfStep] | None = None  # of the last kind of batch
@@ -142,8 +145,7 @@ class HalfExpectation:
         """Return the back-projections of all batches that were done, in one volume."""
         if self.sums.exact is None:
             raise ValueError("the sums are complete")
-        with self._stopwatch("insertion"):
-            add_copies(self.sums.exact, self._pool)
+        self._insertion.finish()
         return self.sums.exact
 
     def release(self) -> None:
@@ -202,7 +204,7 @@ class HalfExpectation:
             self._seed,
             self._pool,
             self._stopwatch,
-            self.sums,
+            self._insertion,
             mean_squared_ctf(particles, plan, geometry),
         )
         self._step = batch, step

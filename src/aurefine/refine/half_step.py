@@ -19,6 +19,7 @@ from aurefine.refine.batch import PreparedBatch, begin_batch
 from aurefine.refine.combine import Statistics, accumulate, backprojection_weights
 from aurefine.refine.exhaustive import ExhaustiveSearch
 from aurefine.refine.given import given_search
+from aurefine.refine.insertion import Insertion
 from aurefine.refine.local import local_search
 from aurefine.refine.memory import pair_bytes
 from aurefine.refine.particles import ParticleSet
@@ -27,7 +28,6 @@ from aurefine.refine.plan import ImageGeometry, IterationPlan, scored_geometry
 from aurefine.refine.profile import Stopwatch
 from aurefine.refine.projector import Projector
 from aurefine.refine.state import HalfModel, Poses
-from aurefine.refine.sums import HalfSums
 from aurefine.refine.tally import Tally
 
 __all__ = ["BatchResult", "HalfStep", "empty_tally", "join_results"]
@@ -88,7 +88,7 @@ class HalfStep:
     seed: int
     pool: WorkerPool
     stopwatch: Stopwatch
-    sums: HalfSums
+    insertion: Insertion
     mean_ctf2: Float32 | None  # see `mean_squared_ctf`
 
     def begin(self, rows: IntArray, raw: Float32) -> Callable[[], PreparedBatch]:
@@ -141,9 +141,6 @@ class HalfStep:
             pairs = self._coarse(batch, cross_weights, norm_weights, offset_priors)
         image_norms = np.sqrt(np.maximum(batch.window_power, 1e-30))
         model_transfer = coarse.reference_factor(batch, plan, geometry)
-        volume = self.sums.exact
-        if volume is None:
-            raise ValueError("the sums are complete")
         scored = scored_geometry(geometry)
         n_scored = scored.pixels.n_pixels
         results = []
@@ -177,9 +174,8 @@ class HalfStep:
                     plan,
                     geometry,
                     self.projector,
-                    volume,
+                    self.insertion,
                     self.pool,
-                    self.stopwatch,
                 )
             with self.stopwatch("statistics"):
                 results.append(
