@@ -169,6 +169,7 @@ class TaskGroup(Generic[Result]):
             while self.work_on_one():
                 pass
             self._wait()
+        del self._run  # with the data of the tasks
         if self._failures:
             raise self._failures[min(self._failures)]
         return [self._results[number] for number in range(self._n)]

@@ -21,7 +21,7 @@ Float = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
-_WINDOW_BYTES = 32 << 20  # combined slices that are inserted together
+_WINDOW_BYTES = 64 << 20  # combined slices that are inserted together
 _TASKS = 32  # pieces of a window
 
 
@@ -76,8 +76,7 @@ def accumulate(
 ) -> Statistics:
     """Combine the images of a batch per orientation, and collect statistics.
 
-    Orientations are worked on in windows: threads fill the slices of one while they insert those
-    of the last one. What `insertion` has not inserted at the end is left to it.
+    Orientations are worked on in windows, whose slices are filled and then handed to `insertion`.
     """
     a, b = particle_range
     n = b - a

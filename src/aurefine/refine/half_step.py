@@ -139,6 +139,7 @@ class HalfStep:
         is_strong = self._strong_pixels(batch)
         with self.stopwatch("coarse scoring"):
             pairs = self._coarse(batch, cross_weights, norm_weights, offset_priors)
+        self.insertion.complete()  # before there are shifted images
         image_norms = np.sqrt(np.maximum(batch.window_power, 1e-30))
         model_transfer = coarse.reference_factor(batch, plan, geometry)
         scored = scored_geometry(geometry)

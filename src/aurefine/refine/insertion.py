@@ -30,8 +30,8 @@ _RANGES = 4  # of pixels for each thread, where threads share a volume
 class Insertion:
     """Adds one window of slices after the other to the sums of a half.
 
-    Threads do that when they have nothing else to do, while the next window is combined: there
-    are two buffers, unless there is only one thread.
+    Threads do that when they have nothing else to do; the first pass of the next batch goes on
+    meanwhile.
     """
 
     def __init__(self, volume: ExactVolume, pool: WorkerPool, stopwatch: Stopwatch) -> None:
@@ -39,16 +39,15 @@ class Insertion:
         self.volume = volume
         self._pool, self._stopwatch = pool, stopwatch
         self._groups: list[TaskGroup[Inserted]] = []  # one for each phase that has begun
-        self._buffers: deque[Float32] = deque()
+        self._memory = np.empty(0, np.float32)
 
     def buffer(self, n_slices: int, n_pixels: int) -> Float32:
         """Memory for the next window, shape (n_slices, 3, n_pixels)."""
+        self._complete()
         size = n_slices * 3 * n_pixels
-        if not self._buffers:
-            self._buffers.extend(np.empty((min(self._pool.n_threads, 2), 0), np.float32))
-        if len(self._buffers[0]) < size:
-            self._buffers[0] = np.empty(size, np.float32)
-        return self._buffers[0][:size].reshape(n_slices, 3, n_pixels)
+        if len(self._memory) < size:
+            self._memory = np.empty(size, np.float32)
+        return self._memory[:size].reshape(n_slices, 3, n_pixels)
 
     def begin(self, slices: Float32, rotations: Float32, geometry: ImageGeometry) -> None:
         """Begin to add slices, which are in the memory that `buffer` has given.
@@ -59,7 +58,6 @@ class Insertion:
             Real part, imaginary part, weight.
         rotations : ndarray, shape (n, 3, 3), float32
         """
-        self._complete()
         volumes = volumes_for(self.volume, self._pool.n_threads)
         free, edge = deque(volumes), len(self.volume.words)
 
@@ -87,14 +85,15 @@ class Insertion:
 
         phases = _tasks(len(slices), geometry, self._pool.n_threads, len(volumes))
         begin_phase(0)
-        self._buffers.rotate()
-        if self._pool.n_threads == 1:
-            self._complete()
+
+    def complete(self) -> None:
+        """Add what has not been added yet, and give back memory."""
+        self._complete()
+        self._memory = np.empty(0, np.float32)
 
     def finish(self) -> None:
-        """Add what has not been added yet, and forget the buffers and copies of the volume."""
-        self._complete()
-        self._buffers.clear()
+        """Complete the sums in the volume itself."""
+        self.complete()
         with self._stopwatch(_STAGE):
             add_copies(self.volume, self._pool)
 

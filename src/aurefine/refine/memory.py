@@ -261,7 +261,8 @@ def _working_set(size: RunSize, r_max: int) -> int:
     """Arrays of the batches in flight, but for their significant pairs."""
     n_pixels = fourier_pixels(size.box, 2 * r_max).n_pixels
     n = _particles_in_batch(size, n_pixels)
-    images = 4 * n * (4 * size.box**2 + 18 * n_pixels)
+    ahead = 6 * n_pixels if size.n_threads > 1 else 0  # what is prepared of the next batch
+    images = 4 * n * (3 * size.box**2 + 18 * n_pixels + ahead)
     rows = int(8 * n * n_pixels * size.n_fine_offsets * _ROW_SHARE)
     ramps = 8 * n_pixels * size.n_fine_offsets
     window = min(_WINDOW, 12 * n * n_pixels * _SLICES)
