@@ -13,7 +13,7 @@ from aurefine.refine.batch import PreparedBatch
 from aurefine.refine.insertion import Insertion
 from aurefine.refine.plan import ImageGeometry, IterationPlan
 from aurefine.refine.projector import Projector
-from aurefine.refine.search import Posterior, balanced_ranges
+from aurefine.refine.search import Posterior, balanced_ranges, gathered
 
 __all__ = ["Statistics", "accumulate", "backprojection_weights"]
 
@@ -84,8 +84,7 @@ def accumulate(
     n_groups = len(batch.inverse_sigma2)
     n_child = plan.n_child_offsets
     weights = posterior.weights
-    first_offset = posterior.pairs.offset * n_child
-    sorted_offset = first_offset[posterior.sorted_pair]
+    sorted_offset = gathered(posterior.pairs.offset * n_child, posterior.sorted_pair, pool)
     active = np.empty((len(posterior.orientations), plan.n_children), bool)
     pool.map(
         lambda part: children_with_weight(

@@ -76,13 +76,19 @@ class ExhaustiveSearch:
         if self.plan.options.two_step_scoring and not self.plan.use_correlation:
             found = self._two_steps()
         first, column, offset = found or self._one_step()
-        particle = np.repeat(np.arange(len(self.offset_priors)), np.diff(first))
-        return Pairs(
-            first=first,
-            orientation=self.table.orientation[column],
-            offset=offset,
-            log_prior=self.table.log_prior[column] + self.offset_priors[particle, offset],
-        )
+        orientation = np.empty(len(column), np.int64)
+        log_prior = np.empty(len(column), np.float32)
+
+        def fill(part: slice) -> None:
+            own = slice(first[part.start], first[part.stop])
+            count = np.diff(first[part.start : part.stop + 1])
+            particle = np.repeat(np.arange(part.start, part.stop), count)
+            orientation[own] = self.table.orientation[column[own]]
+            log_prior[own] = self.table.log_prior[column[own]]
+            log_prior[own] += self.offset_priors[particle, offset[own]]
+
+        self.pool.map(fill, _parts(0, len(self.offset_priors), _LIKELY_BLOCK))
+        return Pairs(first, orientation, offset, log_prior)
 
     def _one_step(self) -> Points:
         """Score all points and choose among them."""

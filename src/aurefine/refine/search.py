@@ -20,7 +20,14 @@ from aurefine.refine.coarse import Pairs
 from aurefine.refine.plan import ImageGeometry, IterationPlan
 from aurefine.refine.projector import Projector
 
-__all__ = ["Posterior", "balanced_ranges", "best_angles", "child_rotations", "fine_search"]
+__all__ = [
+    "Posterior",
+    "balanced_ranges",
+    "best_angles",
+    "child_rotations",
+    "fine_search",
+    "gathered",
+]
 
 Float = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
@@ -80,11 +87,11 @@ def fine_search(
     )
     orientations, inverse = _distinct(own.orientation)
     group_first, order = sort_pairs(inverse, len(orientations))
-    sorted_particle = particle[order]
+    sorted_particle = gathered(particle, order, pool)
     rotations = np.empty((len(orientations), plan.n_children, 3, 3), np.float32)
     cross = np.empty((n_pairs, n_child, n_children), np.float32)
     norms = np.empty((n_pairs, n_children), np.float32)
-    sorted_row = row_of[order]
+    sorted_row = gathered(row_of, order, pool)
     norm_part = np.ascontiguousarray(norm_weights[a:b])
     if n_pixels != norm_part.shape[1]:
         raise ValueError(f"norm weights of {norm_part.shape[1]} pixels, expected {n_pixels}")
@@ -150,6 +157,18 @@ def fine_search(
         sorted_particle=sorted_particle,
         sorted_pair=order,
     )
+
+
+def gathered(values: IntArray, index: IntArray, pool: WorkerPool) -> IntArray:
+    """Values at many places, taken by all threads."""
+    out = np.empty(len(index), values.dtype)
+
+    def take(part: tuple[int, int]) -> None:
+        own = slice(*part)
+        np.take(values, index[own], out=out[own], mode="clip")  # without a copy of the result
+
+    pool.map(take, pool.split(len(index)))
+    return out
 
 
 def _distinct(values: IntArray) -> tuple[IntArray, IntArray]:
@@ -238,4 +257,4 @@ def _fine_rows(
         )
 
     pool.map(fill, range(0, len(rows), 256))
-    return position[key] * n_child, rows
+    return gathered(position * n_child, key, pool), rows

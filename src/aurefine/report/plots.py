@@ -198,9 +198,9 @@ def draw_orientations(
 
     figure, axes = _figure(7.2, 4.2, projection="mollweide")
     # drawn on a finer grid, because the sides of a cell are straight and the map is not
-    north, east = np.linspace(-90, 90, 361), np.linspace(-180, 180, 721)
-    row = np.searchsorted(rows, np.sin(np.deg2rad(north[:-1] + 0.25)), side="right") - 1
-    column = np.searchsorted(columns, east[:-1] + 0.25, side="right") - 1
+    north, east = np.linspace(-90, 90, 181), np.linspace(-180, 180, 361)
+    row = np.searchsorted(rows, np.sin(np.deg2rad(north[:-1] + 0.5)), side="right") - 1
+    column = np.searchsorted(columns, east[:-1] + 0.5, side="right") - 1
     mesh = axes.pcolormesh(
         np.deg2rad(east), np.deg2rad(north), counts[np.ix_(row, column)],
         cmap="viridis", vmin=0, rasterized=True,
