@@ -1,23 +1,19 @@
 """Exact images at their true poses: what is inserted and what the map becomes."""
 
-import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from aurefine.fourier import fsc_of_maps
-from aurefine.geometry.euler import matrix_from_euler
 from aurefine.geometry.symmetry import point_group
-from aurefine.kernels.fixed_point import APART, insert_slices
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.batch import begin_batch, mean_squared_ctf
 from aurefine.refine.coarse import Pairs
 from aurefine.refine.combine import accumulate, backprojection_weights
-from aurefine.refine.exact_volume import VolumeScales, volume_scales
-from aurefine.refine.insertion import Insertion, insertion_phases
+from aurefine.refine.exact_volume import volume_scales
+from aurefine.refine.insertion import Insertion
 from aurefine.refine.maximisation import reconstruct, symmetrise
-from aurefine.refine.pixels import fourier_pixels
 from aurefine.refine.profile import Stopwatch
 from aurefine.refine.projector import build_projector
 from aurefine.refine.search import Posterior
@@ -238,45 +234,3 @@ def test_sums_do_not_depend_on_the_threads(simulate, options, plan_for, half_mod
     assert np.array_equal(sums.volume, other.volume)
     assert np.array_equal(statistics.residual_by_pixel, other_statistics.residual_by_pixel)
     assert np.array_equal(statistics.sums, other_statistics.sums)
-
-
-@pytest.mark.parametrize("padding", [1.0, 2.0, 2.7])
-@pytest.mark.parametrize("size", [2, 10, 64, 128])
-@pytest.mark.parametrize("n_threads", [1, 2, 3, 16])
-def test_ranges_of_a_phase_do_not_touch_the_same_words(padding, size, n_threads):
-    pixels = fourier_pixels(128, size)
-    radius = (padding * np.hypot(pixels.x, pixels.y)).astype(np.float32)
-    phases = insertion_phases(radius, n_threads)
-    ranges = sorted(pixels for ranges in phases for pixels in ranges)
-    assert [p for a, b in ranges for p in range(a, b)] == list(range(pixels.n_pixels))
-    assert len(ranges) <= 4 * n_threads
-    for phase in phases:
-        for (_, end), (begin, _) in itertools.pairwise(sorted(phase)):
-            assert radius[begin] - radius[end - 1] >= APART
-    if size == 128 and padding == 2.0 and n_threads < 4:
-        assert len(ranges) == (4 * n_threads if n_threads > 1 else 1)
-
-
-def test_threads_that_share_sums_lose_nothing():
-    """Ranges as thin as they may be, at work at the same time."""
-    pixels = fourier_pixels(64, 40)
-    x, y = pixels.x.astype(np.float32), pixels.y.astype(np.float32)
-    edge = 2 * (20 + 1) + 1
-    scales = VolumeScales(*(np.array(v, np.float32) for v in ([], [2.0**16], [2.0**16])))
-    rng = np.random.default_rng(0)
-    slices = rng.normal(size=(2000, 3, pixels.n_pixels)).astype(np.float32)
-    rotations = matrix_from_euler(*rng.uniform(-180, 180, (3, 2000))).astype(np.float32)
-    results = []
-    for n_threads in (1, 4):
-        words = np.zeros(edge * edge * (edge + 1) // 2 * 3, np.int32)
-        with WorkerPool(n_threads) as pool:
-            for phase in insertion_phases(np.hypot(x, y), n_threads):
-                carries = pool.map(
-                    lambda own, words=words: insert_slices(
-                        (words, edge), scales.arrays, rotations, x, y, slices, *own
-                    ),
-                    phase,
-                )
-                assert not any(len(index) for index, _ in carries)
-        results.append(words)
-    assert np.array_equal(*results)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
@@ -20,11 +21,40 @@ __all__ = ["Insertion", "insertion_phases"]
 
 Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+Task = tuple[int | None, slice, tuple[int, int]]  # volume (None for any), slices, pixels
 Inserted = tuple[ExactVolume, tuple[IntArray, IntArray]]  # with the carries
 
 _STAGE = "insertion"
 _PIECES = 16  # of the slices, for threads that have a volume each
 _RANGES = 4  # of pixels for each thread, where threads share a volume
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Slices that are inserted together, and what they are added to."""
+
+    slices: Float32  # (n, 3, n_pixels)
+    rotations: Float32  # (n, 3, 3)
+    geometry: ImageGeometry
+    volumes: list[ExactVolume]
+    free: deque[ExactVolume]  # those that no thread works on
+
+    def insert(self, task: Task) -> Inserted:
+        """Add some pixels of some slices."""
+        number, own, pixels = task
+        volume = self.free.pop() if number is None else self.volumes[number]
+        carries = insert_slices(
+            (volume.words.reshape(-1), len(volume.words)),
+            volume.scales.arrays,
+            self.rotations[own],
+            self.geometry.slice_x,
+            self.geometry.slice_y,
+            self.slices[own],
+            *pixels,
+        )
+        if number is None:
+            self.free.append(volume)
+        return volume, carries
 
 
 class Insertion:
@@ -37,9 +67,11 @@ class Insertion:
     def __init__(self, volume: ExactVolume, pool: WorkerPool, stopwatch: Stopwatch) -> None:
         """Start with nothing to insert."""
         self.volume = volume
-        self._pool, self._stopwatch = pool, stopwatch
-        self._groups: list[TaskGroup[Inserted]] = []  # one for each phase that has begun
+        self._pool = pool
+        self._stopwatch = stopwatch
         self._memory = np.empty(0, np.float32)
+        self._phases: deque[list[Task]] = deque()  # that have not begun
+        self._groups: list[TaskGroup[Inserted]] = []  # of those that have
 
     def buffer(self, n_slices: int, n_pixels: int) -> Float32:
         """Memory for the next window, shape (n_slices, 3, n_pixels)."""
@@ -58,33 +90,11 @@ class Insertion:
             Real part, imaginary part, weight.
         rotations : ndarray, shape (n, 3, 3), float32
         """
-        volumes = volumes_for(self.volume, self._pool.n_threads)
-        free, edge = deque(volumes), len(self.volume.words)
-
-        def insert(task: tuple[int | None, slice, tuple[int, int]]) -> Inserted:
-            number, own, pixels = task
-            volume = free.pop() if number is None else volumes[number]
-            carries = insert_slices(
-                (volume.words.reshape(-1), edge),
-                volume.scales.arrays,
-                rotations[own],
-                geometry.slice_x,
-                geometry.slice_y,
-                slices[own],
-                *pixels,
-            )
-            if number is None:
-                free.append(volume)
-            return volume, carries
-
-        def begin_phase(number: int) -> None:
-            is_last = number == len(phases) - 1
-            then = None if is_last else partial(begin_phase, number + 1)
-            spent = partial(self._stopwatch.add_cpu, _STAGE)
-            self._groups.append(self._pool.aside(insert, phases[number], spent, then))
-
-        phases = _tasks(len(slices), geometry, self._pool.n_threads, len(volumes))
-        begin_phase(0)
+        n_threads = self._pool.n_threads
+        volumes = volumes_for(self.volume, n_threads)
+        window = _Window(slices, rotations, geometry, volumes, deque(volumes))
+        self._phases.extend(_tasks(len(slices), geometry, n_threads, len(volumes)))
+        self._begin_phase(window)
 
     def complete(self) -> None:
         """Add what has not been added yet, and give back memory."""
@@ -97,9 +107,15 @@ class Insertion:
         with self._stopwatch(_STAGE):
             add_copies(self.volume, self._pool)
 
+    def _begin_phase(self, window: _Window) -> None:
+        tasks = self._phases.popleft()
+        then = partial(self._begin_phase, window) if self._phases else None
+        spent = partial(self._stopwatch.add_cpu, _STAGE)
+        self._groups.append(self._pool.aside(window.insert, tasks, spent, then))
+
     def _complete(self) -> None:
         with self._stopwatch(_STAGE):
-            for group in self._groups:  # a phase appends the next one before it ends
+            for group in self._groups:  # a phase begins the next one before it ends
                 for volume, carries in group.result():
                     add_carries(volume, *carries)
             self._groups = []
@@ -107,8 +123,8 @@ class Insertion:
 
 def _tasks(
     n_slices: int, geometry: ImageGeometry, n_threads: int, n_volumes: int
-) -> list[list[tuple[int | None, slice, tuple[int, int]]]]:
-    """Volume (None for any), slices and pixels of what can be inserted at the same time."""
+) -> list[list[Task]]:
+    """List what can be inserted at the same time, phase by phase."""
     if n_volumes >= n_threads:
         pieces = even_parts(n_slices, min(_PIECES, n_slices) if n_threads > 1 else 1)
         return [[(None, own, (0, geometry.pixels.n_pixels)) for own in pieces]]

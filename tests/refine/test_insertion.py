@@ -1,0 +1,105 @@
+"""Slices that are added to the sums beside other work."""
+
+import gc
+import itertools
+import weakref
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from aurefine.geometry.euler import matrix_from_euler
+from aurefine.kernels.fixed_point import APART, insert_slices
+from aurefine.parallel.pool import WorkerPool
+from aurefine.refine import memory
+from aurefine.refine.exact_volume import VolumeScales, empty_volume, exact_values
+from aurefine.refine.insertion import Insertion, insertion_phases
+from aurefine.refine.pixels import fourier_pixels
+from aurefine.refine.profile import Stopwatch
+
+RADIUS = 20
+SCALES = VolumeScales(*(np.array(v, np.float32) for v in ([], [2.0**16], [2.0**16])))
+
+
+def geometry():
+    pixels = fourier_pixels(64, 2 * RADIUS)
+    x, y = (axis.astype(np.float32) for axis in (pixels.x, pixels.y))
+    return SimpleNamespace(pixels=pixels, slice_x=x, slice_y=y)
+
+
+def windows(n_windows=3, n=700, *, strength=1.0):
+    rng = np.random.default_rng(0)
+    shape = n, 3, geometry().pixels.n_pixels
+    for _ in range(n_windows):
+        rotations = matrix_from_euler(*rng.uniform(-180, 180, (3, n))).astype(np.float32)
+        yield (strength * rng.normal(size=shape)).astype(np.float32), rotations
+
+
+def inserted(n_threads, *, strength=1.0):
+    """Exact sums of some windows, as 64-bit integers."""
+    volume = empty_volume(RADIUS, SCALES)
+    with WorkerPool(n_threads) as pool:
+        insertion = Insertion(volume, pool, Stopwatch())
+        for slices, rotations in windows(strength=strength):
+            buffer = insertion.buffer(len(slices), slices.shape[2])
+            buffer[:] = slices
+            insertion.begin(buffer, rotations, geometry())
+        insertion.finish()
+    assert not volume.copies
+    return exact_values(volume, 0, volume.words.size)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 4])
+@pytest.mark.parametrize("n_copies", [0, 1, 3])
+@pytest.mark.parametrize("strength", [1.0, 2.0**12])
+def test_windows_are_added_whoever_adds_them(n_threads, n_copies, strength, monkeypatch):
+    """Threads with sums of their own, and such that share them in ranges as thin as may be."""
+    volume = empty_volume(RADIUS, SCALES)
+    monkeypatch.setattr(memory, "_COPIES", n_copies * volume.words.nbytes)
+    edge, own = len(volume.words), geometry()
+    expected = np.zeros(volume.words.size, np.int64)
+    for slices, rotations in windows(strength=strength):
+        words = np.zeros(volume.words.size, np.int32)
+        index, carry = insert_slices(
+            (words, edge), SCALES.arrays, rotations, own.slice_x, own.slice_y, slices,
+            0, own.pixels.n_pixels,
+        )  # fmt: skip
+        expected += words
+        np.add.at(expected, index, carry << 32)
+    assert np.any(np.abs(expected) >= 2**31) == (strength > 1)
+    assert np.array_equal(inserted(n_threads, strength=strength), expected)
+
+
+def test_slices_are_forgotten_once_they_are_added():
+    """Without waiting for the garbage collector: windows may be large."""
+    with WorkerPool(2) as pool:
+        insertion = Insertion(empty_volume(RADIUS, SCALES), pool, Stopwatch())
+        gc.disable()
+        try:
+            ((slices, rotations),) = windows(1)
+            buffer = insertion.buffer(len(slices), slices.shape[2])
+            buffer[:] = slices
+            gone = weakref.ref(buffer.base)
+            insertion.begin(buffer, rotations, geometry())
+            del buffer
+            insertion.complete()
+            assert gone() is None
+        finally:
+            gc.enable()
+
+
+@pytest.mark.parametrize("padding", [1.0, 2.0, 2.7])
+@pytest.mark.parametrize("size", [2, 10, 64, 128])
+@pytest.mark.parametrize("n_threads", [1, 2, 3, 16])
+def test_ranges_of_a_phase_do_not_touch_the_same_words(padding, size, n_threads):
+    pixels = fourier_pixels(128, size)
+    radius = (padding * np.hypot(pixels.x, pixels.y)).astype(np.float32)
+    phases = insertion_phases(radius, n_threads)
+    ranges = sorted(pixels for ranges in phases for pixels in ranges)
+    assert [p for a, b in ranges for p in range(a, b)] == list(range(pixels.n_pixels))
+    assert len(ranges) <= 4 * n_threads
+    for phase in phases:
+        for (_, end), (begin, _) in itertools.pairwise(sorted(phase)):
+            assert radius[begin] - radius[end - 1] >= APART
+    if size == 128 and padding == 2.0 and n_threads < 4:
+        assert len(ranges) == (4 * n_threads if n_threads > 1 else 1)
