@@ -97,9 +97,9 @@ def test_ranges_of_a_phase_do_not_touch_the_same_words(padding, size, n_threads)
     phases = insertion_phases(radius, n_threads)
     ranges = sorted(pixels for ranges in phases for pixels in ranges)
     assert [p for a, b in ranges for p in range(a, b)] == list(range(pixels.n_pixels))
-    assert len(ranges) <= 4 * n_threads
+    assert len(ranges) <= 2 * n_threads
     for phase in phases:
         for (_, end), (begin, _) in itertools.pairwise(sorted(phase)):
             assert radius[begin] - radius[end - 1] >= APART
     if size == 128 and padding == 2.0 and n_threads < 4:
-        assert len(ranges) == (4 * n_threads if n_threads > 1 else 1)
+        assert len(ranges) == (2 * n_threads if n_threads > 1 else 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,16 @@ def file_checksums(paths: Iterable[str]) -> dict[str, str]:
     OutputError
         If a file can not be read back.
     """
+    listed = list(paths)
     try:
-        return {
-            f"{_LABEL}{number}": f"{_checksum(path)}:{path}" for number, path in enumerate(paths, 1)
-        }
+        with ThreadPoolExecutor(2) as pool:
+            checksums = list(pool.map(_checksum, listed))
     except OSError as error:
         raise OutputError(
             f"{error.filename}: can not be read back after it was written: {error.strerror}."
         ) from None
+    pairs = zip(checksums, listed, strict=True)
+    return {f"{_LABEL}{n}": f"{checksum}:{path}" for n, (checksum, path) in enumerate(pairs, 1)}
 
 
 def changed_files(

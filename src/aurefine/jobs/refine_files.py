@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -152,27 +153,29 @@ def _write(
     halves: tuple[int | None, ...],
 ) -> None:
     _remove(names.optimiser)
-    rows = particle_columns(state, table)
-    write_particles(names.data, ParticleTable(table.optics, rows, names.data))
     models = list(zip(halves, state.models, strict=True))
-    optics = () if state.is_joined else _group_optics(rows, len(state.group_names))
-    for half, model in models:
-        blocks = model_blocks(state, model, options, names.map(half), group_optics=optics)
-        write_star(names.model(half), blocks)
-    write_star(names.sampling, sampling_blocks(state, options))
-    for half, model in models:
-        write_map(names.map(half), model.map, state.pixel_size)
-        scene = orientation_scene(
-            state.direction_rot,
-            state.direction_tilt,
-            model.direction_prior,
-            box_size=state.box_size,
-            pixel_size=state.pixel_size,
-            order=state.sampling.order,
-        )
-        write_text_atomic(names.orientations(half), scene)
-    for number, unfiltered in enumerate(state.unfiltered_maps, 1):
-        write_map(names.unfiltered_map(number), unfiltered, state.pixel_size)
+    maps = [(names.map(half), model.map) for half, model in models]
+    maps += [(names.unfiltered_map(n), own) for n, own in enumerate(state.unfiltered_maps, 1)]
+    with ThreadPoolExecutor(1) as beside:
+        written = [beside.submit(write_map, name, own, state.pixel_size) for name, own in maps]
+        rows = particle_columns(state, table)
+        write_particles(names.data, ParticleTable(table.optics, rows, names.data))
+        optics = () if state.is_joined else _group_optics(rows, len(state.group_names))
+        for half, model in models:
+            blocks = model_blocks(state, model, options, names.map(half), group_optics=optics)
+            write_star(names.model(half), blocks)
+            scene = orientation_scene(
+                state.direction_rot,
+                state.direction_tilt,
+                model.direction_prior,
+                box_size=state.box_size,
+                pixel_size=state.pixel_size,
+                order=state.sampling.order,
+            )
+            write_text_atomic(names.orientations(half), scene)
+        write_star(names.sampling, sampling_blocks(state, options))
+        for one in written:
+            one.result()
     _write_optimiser(state, names, options, command_line, settings)
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from aurefine.fourier import lowpass_filter
 from aurefine.fourier.filters import lowpass_profile
-from aurefine.imaging import soft_sphere
+from aurefine.imaging import background_profile, radius_squared_map
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.economy import is_subset
 from aurefine.refine.iteration import IterationSettings, RefinementInput
@@ -66,7 +66,7 @@ def updated_model(
         )
         spectra = _filtered_spectra(spectra, box, pixel_size, options.initial_lowpass)
     if options.flatten_solvent and not is_joined:
-        new_map = _flatten(new_map, settings, data)
+        new_map = _flatten(new_map, settings, data, pool)
     weight = sums.weight
     if weight <= 0:
         return replace(model, map=new_map)
@@ -94,20 +94,27 @@ def updated_model(
     )
 
 
-def _flatten(new_map: Float32, settings: IterationSettings, data: RefinementInput) -> Float32:
-    """Mask the solvent away (spec 4.7)."""
-    options = data.options
-    mask = data.solvent_mask
-    if mask is None:
-        radius = settings.particle_diameter / (2 * settings.pixel_size)
-        mask = soft_sphere(settings.box_size, radius, options.mask_edge_px)
-    flattened = new_map * mask
-    if data.solvent_mask2 is not None:
-        second = data.solvent_mask2
+def _flatten(
+    new_map: Float32, settings: IterationSettings, data: RefinementInput, pool: WorkerPool
+) -> Float32:
+    """Mask the solvent away, in place (spec 4.7)."""
+    mask, second = data.solvent_mask, data.solvent_mask2
+    box, edge = settings.box_size, data.options.mask_edge_px
+    radius = settings.particle_diameter / (2 * settings.pixel_size)
+    outside, r2 = background_profile(box, 3, radius, edge), radius_squared_map(box, 2)
+    axis2 = (np.arange(box, dtype=np.int32) - box // 2) ** 2
+    mean = 0.0
+    if second is not None:
         mean = float((new_map * second).sum() / max(float(second.sum()), 1e-30))
-        flattened = flattened * (1 - second) + mean * second
-    result: Float32 = flattened.astype(np.float32)
-    return result
+
+    def flatten(z: int) -> None:
+        plane = new_map[z]
+        plane *= np.float32(1) - outside[r2 + axis2[z]] if mask is None else mask[z]
+        if second is not None:
+            plane[:] = plane * (1 - second[z]) + mean * second[z]
+
+    pool.map(flatten, range(box))
+    return new_map
 
 
 def _filtered_spectra(

@@ -26,7 +26,7 @@ Inserted = tuple[ExactVolume, tuple[IntArray, IntArray]]  # with the carries
 
 _STAGE = "insertion"
 _PIECES = 16  # of the slices, for threads that have a volume each
-_RANGES = 4  # of pixels for each thread, where threads share a volume
+_RANGES = 2  # of pixels for each thread, where threads share a volume
 
 
 @dataclass(frozen=True, slots=True)
