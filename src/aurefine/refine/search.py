@@ -34,6 +34,7 @@ Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 _WEIGH_BLOCK = 1  # particles whose weights one thread normalises at a time
+_ROW_BLOCK = 64  # shifted images that one thread makes at a time
 _GROUPS_PER_TASK = 64  # pieces that the orientations of a batch are cut into
 
 
@@ -250,11 +251,11 @@ def _fine_rows(
     multipliers = np.ascontiguousarray(cross_weights)
 
     def fill(start: int) -> None:
-        part = slice(start, start + 256)
+        part = slice(start, start + _ROW_BLOCK)
         rows[part, length:] = 0
         shifted_rows(
             images, multipliers, cosines, sines, row_particle[part], row_offset[part], rows[part]
         )
 
-    pool.map(fill, range(0, len(rows), 256))
+    pool.map(fill, range(0, len(rows), _ROW_BLOCK))
     return gathered(position * n_child, key, pool), rows
