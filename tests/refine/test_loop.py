@@ -1,5 +1,7 @@
 """Whole iterations on small synthetic sets."""
 
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -209,6 +211,24 @@ def test_a_run_can_be_taken_up_again(refine, noisy):
     again, _ = refine(case, auto_iter_max=3, change=lambda _: observer.states[0])
     assert_same(whole, again)
     assert again.controller == whole.controller
+
+
+def test_maps_of_past_iterations_are_forgotten(refine, noisy, monkeypatch):
+    """Without waiting for the garbage collector: a map may have a gigabyte."""
+    maps, alive = [], []
+
+    def checkpoint(self, state, options):
+        maps.append([weakref.ref(model.map) for model in state.models])
+        alive.append([sum(ref() is not None for ref in refs) for refs in maps])
+        return state
+
+    monkeypatch.setattr(Recorder, "checkpoint", checkpoint)
+    gc.disable()
+    try:
+        refine(noisy(), auto_iter_max=4)
+    finally:
+        gc.enable()
+    assert alive[-1] == [0, 0, 0, 2]
 
 
 def test_noise_fill_depends_on_the_seed_only(refine, noisy):

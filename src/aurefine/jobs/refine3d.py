@@ -217,10 +217,10 @@ def _run(values: Mapping[str, Any], team: Team | None = None) -> RefinementResul
                 sums_files=StoredSums(settings.output_root),
             )
             with _advice_to_continue(job, settings, log):
-                if stored is None:
-                    state = job.checkpoint(state, options)
+                begin = [job.checkpoint(state, options) if stored is None else state]
+                del state  # whose maps would stay in memory for the whole run
                 crew = team.lead(data, settings, log) if team else HalfSets(data, pool)
-                final = run_refinement(state, data, crew, job)
+                final = run_refinement(begin.pop(), data, crew, job)
                 job.write_profile()
         _write_plots(final, job.history, options, settings, log)
         log.write(f" Time: {time.perf_counter() - start:.1f} s")

@@ -150,6 +150,7 @@ def _iterate(
     )
     _take_up(state, settings, work, options, crew, observer)
     crew.align(settings, work)
+    work.end_storing()
     state = maximise(
         state,
         settings,

@@ -87,6 +87,13 @@ class WorkList:
         self.results.update(results)
         self.progress(sum(len(result.rows) for result in results.values()))
 
+    def end_storing(self) -> None:
+        """Forget how to store, which refers to this list and to the state of the iteration.
+
+        The maps of each iteration would stay in memory until the garbage collector finds them.
+        """
+        self.is_due, self.store = _never, _nothing
+
     @property
     def is_complete(self) -> bool:
         """Whether the results of all batches are there."""
