@@ -50,13 +50,14 @@ class Run:
     is_finished: bool
 
     def cpu(self, iteration: int, *, busiest: bool = False) -> float:
-        """Return the CPU seconds of an iteration; NaN if they are not known."""
+        """Return the CPU seconds of an iteration; NaN if samples do not tell it from others."""
         if self.samples is None or iteration not in self.iterations:
             return float("nan")
         times = self.samples.busiest_by_iteration if busiest else self.samples.cpu_by_iteration
         if iteration not in times:
             return float("nan")
-        return times[iteration] - times.get(iteration - 1, 0.0)
+        spent = times[iteration] - times.get(iteration - 1, 0.0)
+        return spent if spent > 0 else float("nan")
 
     def wall(self, iteration: int) -> float:
         """Return the seconds between the files of an iteration and those of the one before."""
@@ -131,7 +132,7 @@ def iteration_table(relion: Run, ours: Run) -> list[str]:
                 _number(relion_cpu),
                 _number(relion.cpu(number, busiest=True)),
                 _number(our_cpu),
-                _number(relion_cpu / max(our_cpu, 1e-3), "×"),
+                _number(relion_cpu / our_cpu, "×"),
             ]
         )
     return ["| " + " | ".join(cells) + " |" for cells in lines]
