@@ -27,8 +27,8 @@ from aurefine.geometry.symmetry import point_group
 from aurefine.io.particles import read_particles
 from aurefine.io.star import read_star
 from aurefine.parallel.pool import WorkerPool
+from aurefine.refine.batch_result import BatchResult
 from aurefine.refine.exact_volume import VolumeScales
-from aurefine.refine.half_step import BatchResult
 from aurefine.refine.maximisation import reconstruct, symmetrise
 from aurefine.refine.options import RefineOptions
 from aurefine.refine.projector import padded_size

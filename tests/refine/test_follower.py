@@ -7,7 +7,7 @@ import pytest
 
 from aurefine.parallel.mpi import Tag
 from aurefine.refine import follower
-from aurefine.refine.half_step import BatchResult
+from aurefine.refine.batch_result import BatchResult
 from aurefine.refine.leader import Order
 from aurefine.refine.work import Batch
 

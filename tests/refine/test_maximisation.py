@@ -9,9 +9,9 @@ from aurefine.geometry.symmetry import point_group
 from aurefine.kernels.fixed_point import insert_slices
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.exact_volume import VolumeScales, add_carries
+from aurefine.refine.gold_standard import gold_standard_fsc, unpadded_average
 from aurefine.refine.links import SAME_PROCESS
 from aurefine.refine.maximisation import (
-    gold_standard_fsc,
     group_scales,
     low_resolution,
     map_spectra,
@@ -19,7 +19,6 @@ from aurefine.refine.maximisation import (
     reconstruct,
     replace_low_resolution,
     symmetrise,
-    unpadded_average,
 )
 from aurefine.refine.options import RefineOptions
 from aurefine.refine.pixels import fourier_pixels

@@ -21,7 +21,7 @@ import numpy as np
 from aurefine.errors import OutputError
 from aurefine.io import atomic_path
 from aurefine.jobs.refine_names import FileNames
-from aurefine.refine.half_step import BatchResult
+from aurefine.refine.batch_result import BatchResult
 from aurefine.refine.partial import PartialIteration
 from aurefine.refine.stored_sums import SumsSoFar, UnusableSumsError
 

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from aurefine.errors import OutputError
 from aurefine.parallel.mpi import MpiCommunicator, Tag
 from aurefine.parallel.pool import WorkerPool
+from aurefine.refine.batch_result import BatchResult
 from aurefine.refine.half_sets import HalfSets
-from aurefine.refine.half_step import BatchResult
 from aurefine.refine.iteration import IterationSettings, RefinementInput
 from aurefine.refine.leader import Order, columns_of
 from aurefine.refine.ranks import Ranks

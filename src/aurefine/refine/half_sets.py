@@ -16,17 +16,16 @@ from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.accuracy import Accuracy, estimate_accuracy
 from aurefine.refine.crew import HalfFsc, NewModels
 from aurefine.refine.expectation import HalfExpectation
+from aurefine.refine.gold_standard import gold_standard_fsc, unpadded_average
 from aurefine.refine.half_model import updated_model
 from aurefine.refine.half_volume import give_back
 from aurefine.refine.iteration import IterationSettings, RefinementInput, iteration_plan
 from aurefine.refine.links import SAME_PROCESS, Links
 from aurefine.refine.maximisation import (
-    gold_standard_fsc,
     low_resolution,
     reconstruct,
     replace_low_resolution,
     symmetrise,
-    unpadded_average,
 )
 from aurefine.refine.memory import sums_wait_in_file
 from aurefine.refine.profile import Stopwatch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -16,6 +16,7 @@ from aurefine.kernels.posterior import offset_moments
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine import coarse, search
 from aurefine.refine.batch import PreparedBatch, begin_batch
+from aurefine.refine.batch_result import BatchResult, join_results
 from aurefine.refine.combine import Statistics, accumulate, backprojection_weights
 from aurefine.refine.exhaustive import ExhaustiveSearch
 from aurefine.refine.given import given_search
@@ -30,7 +31,7 @@ from aurefine.refine.projector import Projector
 from aurefine.refine.state import HalfModel, Poses
 from aurefine.refine.tally import Tally
 
-__all__ = ["BatchResult", "HalfStep", "empty_tally", "join_results"]
+__all__ = ["HalfStep", "empty_tally"]
 
 Float = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
@@ -42,36 +43,11 @@ _PAIR_BYTES = 320  # working memory per significant coarse pair, with 4 x 8 chil
 _LEAST_NOISE = np.float32(1e-3)  # of premultiplied images near the zeros of the CTF, relative
 
 
-@dataclass(frozen=True, slots=True)
-class BatchResult:
-    """New poses of the particles of a batch; one entry per particle."""
-
-    rows: IntArray
-    rot: Float
-    tilt: Float
-    psi: Float
-    offset_x: Float
-    offset_y: Float
-    norm_correction: Float
-    log_likelihood: Float
-    pmax: Float
-    n_significant: IntArray
-
-
 def empty_tally(model: HalfModel) -> Tally:
     """Small sums at zero for everything that a half estimates."""
     n_noise_groups, n_shells = model.sigma2_noise.shape
     n_groups, n_directions = len(model.group_scale), len(model.direction_prior)
     return Tally(n_noise_groups, n_shells, n_groups, n_directions)
-
-
-def join_results(parts: Sequence[BatchResult]) -> BatchResult:
-    """Put the particles of several results one after the other."""
-    columns = {
-        name: np.concatenate([getattr(part, name) for part in parts])
-        for name in BatchResult.__slots__
-    }
-    return BatchResult(**columns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,23 +9,29 @@ from __future__ import annotations
 
 import contextlib
 import mmap
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from aurefine.io.file_array import release_pages
+from aurefine.parallel.pool import WorkerPool
+from aurefine.parallel.ranges import even_parts
 
 __all__ = [
     "give_back",
     "half_volume_voxels",
     "leaves_out_corners",
     "occupied_voxels",
+    "over_planes",
     "row_reach",
     "zero_half_volume",
 ]
 
+Result = TypeVar("Result")
+
+_PIECES = 32  # that the planes of a volume are cut into
 _SMALL = 8 << 20  # voxels
 _MIDDLE = 0.9  # planes with at least this share of rows in the sphere are stored whole
 
@@ -51,6 +57,14 @@ def occupied_voxels(radius: int) -> int:
         return half_volume_voxels(radius)
     reach = _stored_reach(2 * (radius + 1) + 1)
     return int((2 * reach + 1).sum()) * (radius + 2)
+
+
+def over_planes(
+    pool: WorkerPool, n_planes: int, function: Callable[[int, int], Result]
+) -> list[Result]:
+    """Call a function with the first and the last plane of each piece of a volume."""
+    pieces = even_parts(n_planes, _PIECES)
+    return pool.map(lambda piece: function(piece.start, piece.stop), pieces)
 
 
 def row_reach(edge: int) -> npt.NDArray[np.int64]:

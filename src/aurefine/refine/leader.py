@@ -14,8 +14,8 @@ import numpy.typing as npt
 from aurefine.errors import OutputError
 from aurefine.parallel.mpi import Message, Tag
 from aurefine.refine.accuracy import Accuracy
+from aurefine.refine.batch_result import BatchResult
 from aurefine.refine.crew import HalfFsc, NewModels
-from aurefine.refine.half_step import BatchResult
 from aurefine.refine.iteration import IterationSettings, RefinementInput
 from aurefine.refine.ranks import Ranks, half_of
 from aurefine.refine.state import HalfModel, Poses, StageTimes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,23 +13,20 @@ from aurefine.geometry.symmetry import PointGroup
 from aurefine.imaging import background_profile, radius_squared_map
 from aurefine.kernels.volume import (
     add_mirror_images,
-    average_unpadded,
     floor_sums,
     shell_sums,
     symmetrise_planes,
     wiener_transform,
 )
 from aurefine.parallel.pool import WorkerPool
-from aurefine.parallel.ranges import even_parts
 from aurefine.refine.gridding import density_compensated_transform
-from aurefine.refine.half_volume import row_reach, zero_half_volume
+from aurefine.refine.half_volume import over_planes, row_reach, zero_half_volume
 from aurefine.refine.options import RefineOptions
 from aurefine.refine.projector import interpolation_profile, padded_size
 from aurefine.refine.sums import HalfSums
 
 __all__ = [
     "MapSpectra",
-    "gold_standard_fsc",
     "group_scales",
     "low_resolution",
     "map_spectra",
@@ -38,7 +34,6 @@ __all__ = [
     "reconstruct",
     "replace_low_resolution",
     "symmetrise",
-    "unpadded_average",
 ]
 
 Float = npt.NDArray[np.float64]
@@ -46,17 +41,14 @@ Float32 = npt.NDArray[np.float32]
 Complex64 = npt.NDArray[np.complex64]
 IntArray = npt.NDArray[np.int64]
 
-Result = TypeVar("Result")
-
 _LARGE_VOLUME = 32 << 20  # bytes of sums that are symmetrised in two steps, to save memory
 _FFT_ROWS = 4  # of the half-way transform that one task takes
-_PIECES = 32  # that the planes of a volume are cut into
 
 
 def symmetrise(sums: HalfSums, group: PointGroup, pool: WorkerPool) -> None:
     """Complete the plane x = 0 and sum over the operators of the point group, in place."""
     volume = sums.volume
-    _over_planes(
+    over_planes(
         pool, len(volume) // 2 + 1, lambda first, last: add_mirror_images(volume, first, last)
     )
     if len(group.matrices) == 1:
@@ -66,14 +58,6 @@ def symmetrise(sums: HalfSums, group: PointGroup, pool: WorkerPool) -> None:
         return
     for components in (slice(2, 3), slice(0, 2)):  # weights and data do not mix
         _replace(sums.volume, components, _symmetrised(sums, group, components, pool), pool)
-
-
-def _over_planes(
-    pool: WorkerPool, n_planes: int, function: Callable[[int, int], Result]
-) -> list[Result]:
-    """Call a function with the first and the last plane of each piece of a volume."""
-    pieces = even_parts(n_planes, _PIECES)
-    return pool.map(lambda piece: function(piece.start, piece.stop), pieces)
 
 
 def _replace(volume: Float32, components: slice, values: Float32, pool: WorkerPool) -> None:
@@ -92,7 +76,7 @@ def _symmetrised(sums: HalfSums, group: PointGroup, components: slice, pool: Wor
     edge = len(sums.volume)
     n_components = components.stop - components.start
     out: Float32 = zero_half_volume(edge // 2 - 1, n_components, np.float32)
-    _over_planes(
+    over_planes(
         pool,
         edge,
         lambda first, last: symmetrise_planes(
@@ -127,80 +111,6 @@ def _sphere(sums: HalfSums, shell: int) -> tuple[tuple[slice, ...], npt.NDArray[
     return (slice(lo, hi), slice(lo, hi), slice(0, len(x))), inside
 
 
-def unpadded_average(sums: HalfSums, r_max: int, pool: WorkerPool) -> Complex64:
-    """Weighted averages on the unpadded grid up to a shell (spec 4.5a).
-
-    Returns
-    -------
-    ndarray, shape (n, n, n // 2 + 1), complex64
-        The frequencies -n // 2 to n // 2 along z and y, zero where there are no data.
-    """
-    edge, _, n_x, _ = sums.volume.shape
-    bounds, lowest = _unpadded_rows(np.arange(edge) - edge // 2, sums.padding, r_max)
-    bounds_x, _ = _unpadded_rows(np.arange(n_x), sums.padding, r_max)
-    n = len(bounds) - 1
-    average = np.zeros((n, n, len(bounds_x) - 1), np.complex64)
-    _over_planes(
-        pool,
-        n,
-        lambda first, last: average_unpadded(
-            sums.volume, bounds, bounds_x, lowest, r_max, first, last, average
-        ),
-    )
-    return average
-
-
-def _unpadded_rows(padded: IntArray, padding: float, r_max: int) -> tuple[IntArray, int]:
-    """Where the padded rows begin that make up each unpadded one, and where the last one ends.
-
-    The second result is the frequency of the first unpadded row.
-    """
-    row = np.sign(padded) * np.floor(np.abs(padded) / padding + 0.5).astype(np.int64)
-    kept = np.flatnonzero(np.abs(row) <= r_max)
-    first = kept[np.diff(row[kept], prepend=row[kept[0]] - 1) != 0]
-    return np.append(first, kept[-1] + 1), int(row[kept[0]])
-
-
-def gold_standard_fsc(
-    averages: tuple[Complex64, Complex64], r_max: int, n_shells: int, pool: WorkerPool
-) -> Float:
-    """FSC between the unregularised, unmasked halves (spec 4.5a), zero beyond `r_max`.
-
-    Parameters
-    ----------
-    averages : pair of ndarray
-        `unpadded_average` of both halves.
-
-    Returns
-    -------
-    ndarray, shape (n_shells,)
-    """
-    n, _, n_x = averages[0].shape
-    axis = np.arange(n) - n // 2
-    in_plane2 = axis[:, None] ** 2 + np.arange(n_x) ** 2
-
-    def sums_of_plane(i: int) -> Float:
-        radius2 = in_plane2 + axis[i] ** 2
-        shell = np.floor(np.sqrt(radius2) + 0.5).astype(np.int64)
-        inside = (radius2 <= r_max**2) & (shell < n_shells)
-        index = shell[inside]
-        a, b = (average[i][inside].astype(np.complex128) for average in averages)
-        terms = (a * b.conj()).real, _norm(a), _norm(b)
-        return np.stack([np.bincount(index, values, n_shells) for values in terms])
-
-    cross, power1, power2 = np.sum(pool.map(sums_of_plane, range(n)), axis=0)
-    power = power1 * power2
-    fsc = np.zeros(n_shells)
-    np.divide(cross, np.sqrt(power), out=fsc, where=power > 0)
-    fsc[0] = 1.0
-    return fsc
-
-
-def _norm(values: npt.NDArray[np.complex128]) -> Float:
-    squared: Float = values.real**2 + values.imag**2
-    return squared
-
-
 @dataclass(frozen=True, slots=True)
 class MapSpectra:
     """Spectra of one reconstruction, shape (n_box // 2 + 1,)."""
@@ -221,7 +131,7 @@ def map_spectra(
 
     def by_shell(limits: Float) -> Float:
         found: Float = np.sum(
-            _over_planes(
+            over_planes(
                 pool,
                 len(sums.volume),
                 lambda first, last: shell_sums(
@@ -314,7 +224,7 @@ def reconstruct(
 
 def _mean_weights(sums: HalfSums, inverse_prior: Float, n_rings: int, pool: WorkerPool) -> Float:
     """Average the regularised weight over rings of whole shells, shape (n_rings,)."""
-    parts = _over_planes(
+    parts = over_planes(
         pool,
         len(sums.volume),
         lambda first, last: floor_sums(

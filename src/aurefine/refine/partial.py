@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from aurefine.refine.half_step import BatchResult
+from aurefine.refine.batch_result import BatchResult
 from aurefine.refine.iteration import IterationSettings
 from aurefine.refine.options import RefineOptions
 from aurefine.refine.state import RefinementState

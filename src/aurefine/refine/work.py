@@ -12,8 +12,8 @@ import numpy.typing as npt
 from aurefine.errors import AurefineError
 from aurefine.geometry.euler import direction_from_angles
 from aurefine.parallel.ranges import even_parts
+from aurefine.refine.batch_result import BatchResult
 from aurefine.refine.economy import known_poses
-from aurefine.refine.half_step import BatchResult
 from aurefine.refine.memory import batch_size, n_batches
 from aurefine.refine.particles import ParticleSet
 from aurefine.refine.plan import IterationPlan
