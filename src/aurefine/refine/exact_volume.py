@@ -23,7 +23,7 @@ from aurefine.kernels.slices import extract_slices
 from aurefine.parallel.pool import WorkerPool
 from aurefine.parallel.ranges import even_parts
 from aurefine.refine.batch import transfer_function
-from aurefine.refine.half_volume import give_back, zero_half_volume
+from aurefine.refine.half_volume import give_back, over_planes, zero_half_volume
 from aurefine.refine.memory import n_sum_copies
 from aurefine.refine.particles import ParticleSet
 from aurefine.refine.pixels import fourier_pixels
@@ -157,9 +157,10 @@ def as_floats(volume: ExactVolume, pool: WorkerPool) -> Float32:
     floats: Float32 = words.view(np.float32)
     voxel, component = np.divmod(volume.carry_index, 3)
     exact = words.reshape(-1)[volume.carry_index] + np.ldexp(volume.carry.astype(float), 32)
-    pool.map(
-        lambda planes: words_to_floats(words, volume.scales.arrays, *planes, floats),
-        [(z, min(z + 4, edge)) for z in range(0, edge, 4)],
+    over_planes(
+        pool,
+        edge,
+        lambda first, last: words_to_floats(words, volume.scales.arrays, first, last, floats),
     )
     z, y, x = np.unravel_index(voxel, (edge, edge, n_x))
     radius2 = (z - edge // 2) ** 2 + (y - edge // 2) ** 2 + x**2

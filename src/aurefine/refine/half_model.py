@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from aurefine.fourier import lowpass_filter
 from aurefine.fourier.filters import lowpass_profile
-from aurefine.imaging import background_profile, radius_squared_map
+from aurefine.imaging import background_profile, radius_squared_plane
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.economy import is_subset
 from aurefine.refine.iteration import IterationSettings, RefinementInput
@@ -101,15 +101,14 @@ def _flatten(
     mask, second = data.solvent_mask, data.solvent_mask2
     box, edge = settings.box_size, data.options.mask_edge_px
     radius = settings.particle_diameter / (2 * settings.pixel_size)
-    outside, r2 = background_profile(box, 3, radius, edge), radius_squared_map(box, 2)
-    axis2 = (np.arange(box, dtype=np.int32) - box // 2) ** 2
+    outside = background_profile(box, 3, radius, edge)
     mean = 0.0
     if second is not None:
         mean = float((new_map * second).sum() / max(float(second.sum()), 1e-30))
 
     def flatten(z: int) -> None:
         plane = new_map[z]
-        plane *= np.float32(1) - outside[r2 + axis2[z]] if mask is None else mask[z]
+        plane *= np.float32(1) - outside[radius_squared_plane(box, z)] if mask is None else mask[z]
         if second is not None:
             plane[:] = plane * (1 - second[z]) + mean * second[z]
 

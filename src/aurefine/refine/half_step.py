@@ -72,7 +72,8 @@ class HalfStep:
 
         What is returned finishes the work and returns the prepared batch.
         """
-        offsets, pixel = self._offsets(rows), self.geometry.pixel_size
+        offsets = np.stack([self.poses.offset_x[rows], self.poses.offset_y[rows]], axis=1)
+        pixel = self.geometry.pixel_size
         origin_px = _round_half_away(offsets / pixel)
         return begin_batch(
             self.particles,
@@ -163,10 +164,6 @@ class HalfStep:
             progress(b - a)
             del posterior  # before there is another one
         return join_results(results), tally
-
-    def _offsets(self, rows: IntArray) -> Float:
-        """Offsets of the last iteration [Å], shape (n, 2)."""
-        return np.stack([self.poses.offset_x[rows], self.poses.offset_y[rows]], axis=1)
 
     def _intensity(self, rows: IntArray) -> Float:
         """Average over particle norm correction."""

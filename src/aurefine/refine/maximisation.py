@@ -10,7 +10,7 @@ import numpy.typing as npt
 import scipy.fft
 
 from aurefine.geometry.symmetry import PointGroup
-from aurefine.imaging import background_profile, radius_squared_map
+from aurefine.imaging import background_profile, radius_squared_plane
 from aurefine.kernels.volume import (
     add_mirror_images,
     floor_sums,
@@ -239,13 +239,11 @@ def _mean_weights(sums: HalfSums, inverse_prior: Float, n_rings: int, pool: Work
 def _finish_map(values: Float32, size: int, pool: WorkerPool) -> None:
     """Scale a map, replace what is outside the sphere by its mean, undo the interpolation."""
     box = len(values)
-    r2 = radius_squared_map(box, 2)
-    axis2 = (np.arange(box, dtype=np.int32) - box // 2) ** 2
     outside = background_profile(box, 3, box / 2, 3.0)
     correction = interpolation_profile(box, size)
 
     def weigh(z: int) -> tuple[float, float]:
-        weight = outside[r2 + axis2[z]]
+        weight = outside[radius_squared_plane(box, z)]
         values[z] *= np.float32(box**2)
         return float(weight.sum(dtype=float)), float((weight * values[z]).sum(dtype=float))
 
@@ -253,7 +251,7 @@ def _finish_map(values: Float32, size: int, pool: WorkerPool) -> None:
     mean = np.float32(weights[1] / weights[0]) if weights[0] else np.float32(0)
 
     def finish(z: int) -> None:
-        index = r2 + axis2[z]
+        index = radius_squared_plane(box, z)
         weight = outside[index]
         values[z] = (values[z] * (np.float32(1) - weight) + weight * mean) / correction[index]
 

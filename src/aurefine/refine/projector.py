@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
-from aurefine.imaging import radius_squared_map
+from aurefine.imaging import radius_squared_plane
 from aurefine.kernels.volume import crop_transform
 from aurefine.parallel.pool import WorkerPool
-from aurefine.refine.half_volume import zero_half_volume
+from aurefine.refine.half_volume import over_planes, zero_half_volume
 
 __all__ = [
     "Projector",
@@ -88,10 +88,13 @@ def build_projector(
     out: Float32 = zero_half_volume(radius, 2, np.float32)
     inner_radius = effective * lowest_shell if lowest_shell > 0 else -1.0
 
-    def crop(planes: tuple[int, int]) -> None:
-        crop_transform(transform, float(radius), inner_radius, 1.0 / n**2, *planes, out)
-
-    pool.map(crop, pool.split(edge))
+    over_planes(
+        pool,
+        edge,
+        lambda first, last: crop_transform(
+            transform, float(radius), inner_radius, 1.0 / n**2, first, last, out
+        ),
+    )
     return Projector(flat=out.reshape(-1), edge=edge, radius=radius, padding=effective)
 
 
@@ -100,12 +103,11 @@ def _padded_map(reference: Float32, size: int, pool: WorkerPool) -> Float32:
     n = len(reference)
     start = size // 2 - n // 2
     inner = slice(start, start + n)
-    correction, r2 = interpolation_profile(n, size), radius_squared_map(n, 2)
-    axis2 = (np.arange(n, dtype=np.int32) - n // 2) ** 2
+    correction = interpolation_profile(n, size)
     out = np.zeros((size,) * 3, np.float32)
 
     def fill(z: int) -> None:
-        out[start + z, inner, inner] = reference[z] / correction[r2 + axis2[z]]
+        out[start + z, inner, inner] = reference[z] / correction[radius_squared_plane(n, z)]
 
     pool.map(fill, range(n))
     return out
