@@ -116,7 +116,6 @@ class HalfStep:
         is_strong = self._strong_pixels(batch)
         with self.stopwatch("coarse scoring"):
             pairs = self._coarse(batch, cross_weights, norm_weights, offset_priors)
-        self.insertion.complete()  # before there are shifted images
         image_norms = np.sqrt(np.maximum(batch.window_power, 1e-30))
         model_transfer = coarse.reference_factor(batch, plan, geometry)
         scored = scored_geometry(geometry)
@@ -125,6 +124,7 @@ class HalfStep:
         tally = empty_tally(self.model)
         budget = pair_bytes(plan.options.memory_budget, is_local=plan.sampling.is_local)
         for a, b in _particle_ranges(pairs.first, budget):
+            self.insertion.complete()  # before there are shifted images
             with self.stopwatch("fine scoring"):
                 posterior = search.fine_search(
                     replace(batch, masked=batch.masked[:, :, :n_scored]),
