@@ -214,7 +214,7 @@ def _compare(
 ) -> ReferenceReport:
     """Match with all sizes and judge the result."""
     search = search_to(float(SIZES[-1]))
-    matches = [search.match(float(size)) for size in SIZES]
+    matches = [search.match(float(size), wants_negative=size == 1) for size in SIZES]
     as_given = matches[len(SIZES) // 2]
     n = len(as_given.positive.score)
     evidence, _ = contrast_evidence(as_given)

@@ -35,6 +35,7 @@ Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 _BLOCK = 8  # particles in one matrix product
+_REFINED_BLOCK = 32  # particles whose neighbourhoods are searched together
 _TILE = 1536  # orientations in one matrix product
 _PADDING = 2.0
 _ORDER = 2  # HEALPix order of the search, 15 degrees
@@ -69,7 +70,7 @@ class SizeMatch:
 
     size: float  # of the particle in the images, relative to that in the reference
     positive: BestPoses  # of the highest correlation
-    negative: BestPoses  # of the lowest correlation
+    negative: BestPoses | None  # of the lowest correlation, if it was asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class ReferenceSearch:
         extent = self.geometry.box * self.geometry.pixel_size
         return np.arange(len(self.ring_pixels)) / extent
 
-    def match(self, size: float) -> SizeMatch:
+    def match(self, size: float, *, wants_negative: bool = False) -> SizeMatch:
         """Find the best poses with the reference of one size.
 
         Parameters
@@ -103,6 +104,8 @@ class ReferenceSearch:
         size : float
             1 if the particle in the images is as large as in the reference, 1.1 if it is 10 %
             larger.
+        wants_negative : bool
+            Whether the poses of the lowest correlation are needed, too.
         """
         n_pixels = self.geometry.pixels.n_pixels
         slices = np.empty((len(self.rotations), 2 * n_pixels), np.float32)
@@ -115,16 +118,16 @@ class ReferenceSearch:
             slice_norms(slices[part], norms[part])
 
         self.pool.map(fill, range(0, len(self.rotations), _TILE))
+        cross_weights = self.batch.transfer * self.weight
         found = self.pool.map(
-            lambda start: self._coarse(start, slices, norms),
+            lambda start: self._coarse(start, cross_weights, slices, norms, wants_negative),
             range(0, len(self.batch.rows), _BLOCK),
         )
-        best = []
-        for sign in (1, -1):
-            flat = np.concatenate([pair[0 if sign > 0 else 1] for pair in found])
-            offset, orientation = np.divmod(flat, len(self.rotations))
-            best.append(self._refined(orientation, offset, sign, x, y))
-        return SizeMatch(size, *best)
+        best = [
+            self._refined(np.concatenate([poses[row] for poses in found], axis=1), sign, x, y)
+            for row, sign in enumerate((1, -1) if wants_negative else (1,))
+        ]
+        return SizeMatch(size, best[0], best[1] if wants_negative else None)
 
     def with_synthetic_images(self, match: SizeMatch, seed: int) -> ReferenceSearch:
         """Return the same search of images made from the reference, with the noise of the data.
@@ -149,22 +152,31 @@ class ReferenceSearch:
         masked = (noise + np.stack([signal.real, signal.imag], axis=1)).astype(np.float32)
         return replace(self, batch=replace(self.batch, masked=masked))
 
-    def _coarse(self, start: int, slices: Float32, norms: Float32) -> tuple[IntArray, IntArray]:
-        """Flat (offset, orientation) of the highest and the lowest score of some particles."""
+    def _coarse(
+        self,
+        start: int,
+        cross_weights: Float32,
+        slices: Float32,
+        norms: Float32,
+        wants_negative: bool,
+    ) -> list[IntArray]:
+        """(orientation, offset) of the highest and the lowest score of some particles."""
         part = slice(start, min(start + _BLOCK, len(self.batch.rows)))
         n, n_pixels = part.stop - part.start, norms.shape[1]
-        cross_weight = self.batch.transfer * self.weight
-        rows = coarse_rows(self.batch, cross_weight, part, n_pixels, self.geometry)
-        scores = (rows @ slices.T).reshape(n, -1, len(slices))
-        norm = (cross_weight[part] * self.batch.transfer[part]) @ norms.T  # (n, n_orientations)
-        scores /= np.sqrt(np.maximum(norm, 1e-30))[:, None]
-        flat = scores.reshape(n, -1)
-        return flat.argmax(axis=1), flat.argmin(axis=1)
+        rows = coarse_rows(self.batch, cross_weights, part, n_pixels, self.geometry)
+        products = (rows @ slices.T).reshape(n, -1, len(slices))
+        norm = (cross_weights[part] * self.batch.transfer[part]) @ norms.T  # (n, n_orientations)
+        factor = 1 / np.sqrt(np.maximum(norm, 1e-30))
+        found = []
+        for extreme, where in ((np.max, np.argmax), (np.min, np.argmin))[: 1 + wants_negative]:
+            orientation = where(extreme(products, axis=1) * factor, axis=1)
+            offset = where(products[np.arange(n), :, orientation], axis=1)
+            found.append(np.stack([orientation, offset]))
+        return found
 
-    def _refined(
-        self, orientation: IntArray, offset: IntArray, sign: int, x: Float32, y: Float32
-    ) -> BestPoses:
-        """Best of the neighbours at half a step of each best coarse pose."""
+    def _refined(self, found: IntArray, sign: int, x: Float32, y: Float32) -> BestPoses:
+        """Best of the neighbours at half a step of each best (orientation, offset)."""
+        orientation, offset = found
         turns = _small_rotations(_grid(3) * grids.angular_step(_ORDER) / 2)  # (27, 3, 3)
         moves = _grid(2) * self.plan.sampling.offset_step / 2  # (9, 2) Å
         pixels = self.geometry.pixels
@@ -181,7 +193,7 @@ class ReferenceSearch:
         )
 
         def work(start: int) -> None:
-            part = slice(start, start + _BLOCK)
+            part = slice(start, start + _REFINED_BLOCK)
             rotations = (turns @ self.rotations[orientation[part], None]).astype(np.float32)
             m = len(rotations)
             slices = np.empty((m * len(turns), 2 * n_pixels), np.float32)
@@ -207,7 +219,7 @@ class ReferenceSearch:
             out.rotations[part] = rotations[every, turn]
             out.offsets_px[part] = shift[every, move]
 
-        self.pool.map(work, range(0, n, _BLOCK))
+        self.pool.map(work, range(0, n, _REFINED_BLOCK))
         return out
 
     def _ramp(self, shift_px: Float) -> npt.NDArray[np.complex128]:

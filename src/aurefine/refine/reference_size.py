@@ -63,14 +63,14 @@ def estimate_size(
         return None
     sizes = np.array([match.size for match in matches])
     n = len(matches[0].positive.score)
-
-    def gains(rows: IntArray) -> Float:
-        return np.array([_gain(m.positive, search.ring_pixels, first, rows) for m in matches])
-
-    every = np.arange(n)
-    gain = gains(every)
     rng = np.random.Generator(np.random.Philox(key=[seed, 3 << 40]))
-    resampled = [_peak(sizes, gains(rng.integers(0, n, n))) for _ in range(_N_RESAMPLED)]
+    counts = [np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(_N_RESAMPLED)]
+    samples = np.vstack([np.ones(n), *counts])  # (n_samples, n) times that each particle is drawn
+    gains = np.stack(
+        [_gains(match.positive, search.ring_pixels, first, samples) for match in matches], axis=1
+    )
+    gain = gains[0]
+    resampled = [_peak(sizes, row) for row in gains[1:]]
     return SizeEstimate(
         size=_peak(sizes, gain),
         error=float(np.std(resampled)),
@@ -91,6 +91,7 @@ def contrast_evidence(match: SizeMatch) -> tuple[float, float]:
     difference : float
         The mean difference itself, in units of the noise variance.
     """
+    assert match.negative is not None
     pairs = (match.positive.score, match.negative.score)
     first, second = (np.abs(score) * score for score in pairs)
     difference = first - second
@@ -117,14 +118,15 @@ def greyscale_slope(search: ReferenceSearch, match: SizeMatch, resolution: float
     return float(cross / model) if model > 0 else 0.0
 
 
-def _gain(best: BestPoses, ring_pixels: Float, first: int, rows: IntArray) -> float:
+def _gains(best: BestPoses, ring_pixels: Float, first: int, samples: Float) -> Float:
+    """Log-likelihoods over no match for samples (n_samples, n_particles), shape (n_samples,)."""
     cross, model, image = (
-        values[rows, first:].sum(axis=0) for values in (best.cross, best.model, best.image)
+        samples @ values[:, first:] for values in (best.cross, best.model, best.image)
     )
     correlation = cross / np.sqrt(np.maximum(model * image, 1e-300))
     correlation = np.clip(correlation, -_LARGEST_CORRELATION, _LARGEST_CORRELATION)
-    gain = -np.log1p(-(correlation**2)) * np.sign(correlation)
-    return float((ring_pixels[first:] * gain).sum())
+    gain: Float = -np.log1p(-(correlation**2)) * np.sign(correlation)
+    return gain @ ring_pixels[first:]
 
 
 def _peak(sizes: Float, gain: Float) -> float:

@@ -66,7 +66,7 @@ def draw_fsc(
     """
     curves = np.atleast_2d(np.asarray(fsc, dtype=np.float64))
     numbers = list(range(1, len(curves) + 1)) if iterations is None else list(iterations)
-    figure, axes = _figure(6.4, 4.4)
+    figure, axes = _figure(6.4, 4.4, margins=(0.1, 0.93, 0.115, 0.8))
     n_shells = curves.shape[1] if curves.size else len(np.asarray(final))
     frequency = np.arange(n_shells) / (2 * (n_shells - 1) * pixel_size)
     colours = _colour_map(_FIRST_COLOURS)(np.linspace(0.05, 0.92, max(len(curves), 1)))
@@ -114,7 +114,9 @@ def draw_progress(history: History, *, title: str = "Progress of the refinement"
     Figure
     """
     table = _known(history)
-    figure, grid = _figure(8.2, 6.2, rows=2, columns=2)
+    figure, grid = _figure(
+        8.2, 6.2, rows=2, columns=2, margins=(0.08, 0.98, 0.08, 0.925), spaces=(0.24, 0.22)
+    )
     resolution, angles, pmax, offsets = grid[0][0], grid[0][1], grid[1][0], grid[1][1]
     _lines(
         resolution,
@@ -196,7 +198,7 @@ def draw_orientations(
 
     from matplotlib.ticker import MaxNLocator
 
-    figure, axes = _figure(7.2, 4.2, projection="mollweide")
+    figure, axes = _figure(7.2, 4.2, projection="mollweide", margins=(0.08, 0.98, 0.25, 0.9))
     # drawn on a finer grid, because the sides of a cell are straight and the map is not
     north, east = np.linspace(-90, 90, 181), np.linspace(-180, 180, 361)
     row = np.searchsorted(rows, np.sin(np.deg2rad(north[:-1] + 0.5)), side="right") - 1
@@ -205,7 +207,8 @@ def draw_orientations(
         np.deg2rad(east), np.deg2rad(north), counts[np.ix_(row, column)],
         cmap="viridis", vmin=0, rasterized=True,
     )  # fmt: skip
-    bar = figure.colorbar(mesh, ax=axes, orientation="horizontal", shrink=0.6, pad=0.08, aspect=35)
+    scale = figure.add_axes((0.22, 0.13, 0.6, 0.03))
+    bar = figure.colorbar(mesh, cax=scale, orientation="horizontal")
     bar.set_label("particles per bin (bins of equal area)", fontsize=9)
     bar.ax.tick_params(labelsize=8)
     bar.locator = MaxNLocator(nbins=8)
@@ -247,7 +250,10 @@ def draw_map_slices(
     width = n * pixel_size
     slices = [volume[n // 2], volume[:, n // 2], volume[:, :, n // 2]]
     sums = [volume.sum(axis=axis, dtype=np.float64) for axis in range(3)]
-    figure, grid = _figure(8.4, 5.9, rows=2, columns=3)
+    figure, grid = _figure(
+        8.4, 5.9, rows=2, columns=3, shares_axes=True,
+        margins=(0.065, 0.99, 0.075, 0.905), spaces=(0.14, 0.12),
+    )  # fmt: skip
     names = [("x", "y", "z"), ("x", "z", "y"), ("y", "z", "x")]  # across, up, along
     for row, (images, kind) in enumerate(((slices, "slice"), (sums, "projection"))):
         for column, (image, (across, up, along)) in enumerate(zip(images, names, strict=True)):
@@ -259,7 +265,8 @@ def draw_map_slices(
             )  # fmt: skip
             what = f"central slice, {along} = 0" if kind == "slice" else f"projection along {along}"
             axes.set_title(what, fontsize=9)
-            axes.set_xlabel(f"{across} (Å)", fontsize=8)
+            if row == 1:
+                axes.set_xlabel(f"{across} (Å)", fontsize=8)
             axes.set_ylabel(f"{up} (Å)", fontsize=8, labelpad=1)
             axes.tick_params(labelsize=7)
     figure.suptitle(f"{title}: {n} px of {pixel_size:.4g} Å", fontweight="bold", fontsize=11)
@@ -267,15 +274,32 @@ def draw_map_slices(
 
 
 def _figure(
-    width: float, height: float, *, rows: int = 1, columns: int = 1, projection: str | None = None
+    width: float,
+    height: float,
+    *,
+    margins: tuple[float, float, float, float],
+    rows: int = 1,
+    columns: int = 1,
+    spaces: tuple[float, float] = (0.2, 0.2),
+    projection: str | None = None,
+    shares_axes: bool = False,
 ) -> tuple[Figure, Any]:
-    """Return a figure on its own, outside pyplot's global state."""
+    """Return a figure on its own, outside pyplot's global state.
+
+    Margins (left, right, bottom, top) are shares of the figure, spaces (between rows, between
+    columns) those of the axes. They are given, because finding them would take as long as drawing.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
-    grid = figure.subplots(rows, columns, squeeze=False, subplot_kw={"projection": projection})
+    names = ("left", "right", "bottom", "top", "hspace", "wspace")
+    figure.subplots_adjust(**dict(zip(names, (*margins, *spaces), strict=True)))
+    grid = figure.subplots(
+        rows, columns, squeeze=False, subplot_kw={"projection": projection},
+        sharex=shares_axes, sharey=shares_axes,
+    )  # fmt: skip
     if projection is None:
         for axes in grid.flat:
             axes.spines[["top", "right"]].set_visible(False)

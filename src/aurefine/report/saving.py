@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aurefine.io.atomic import atomic_path
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 __all__ = ["figure_png", "save_figure", "save_pages"]
 
 _DPI = 160
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "png": {"pil_kwargs": {"compress_level": 3}},  # faster than the usual 6, a tenth more bytes
+    "pdf": {"metadata": {"CreationDate": None}},  # the same input gives the same file
+}
 
 
 def save_figure(figure: Figure, root: str | os.PathLike[str]) -> list[Path]:
@@ -30,13 +34,13 @@ def save_figure(figure: Figure, root: str | os.PathLike[str]) -> list[Path]:
     OutputError
         If a file can not be written.
     """
+    _arrange(figure)
     paths = []
-    for kind in ("png", "pdf"):
+    for kind, options in _OPTIONS.items():
         path = Path(f"{os.fspath(root)}.{kind}")
         with atomic_path(path) as temporary:
-            figure.savefig(temporary, format=kind, dpi=_DPI, metadata=_metadata(kind))
+            figure.savefig(temporary, format=kind, dpi=_DPI, **options)
         paths.append(path)
-        figure.set_layout_engine("none")  # the axes stay where the first file has them
     return paths
 
 
@@ -52,19 +56,24 @@ def save_pages(figures: list[Figure], path: str | os.PathLike[str]) -> None:
 
     with (
         atomic_path(path) as temporary,
-        PdfPages(temporary, metadata=_metadata("pdf")) as pages,
+        PdfPages(temporary, **_OPTIONS["pdf"]) as pages,
     ):
         for figure in figures:
+            _arrange(figure)
             pages.savefig(figure)
 
 
 def figure_png(figure: Figure, *, dpi: int = 110) -> bytes:
     """Return a figure as a PNG file in memory."""
+    _arrange(figure)
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=dpi)
     return stream.getvalue()
 
 
-def _metadata(kind: str) -> dict[str, None]:
-    """Leave out the date: the same input gives the same file."""
-    return {"CreationDate": None} if kind == "pdf" else {}
+def _arrange(figure: Figure) -> None:
+    """Place the axes for good; a figure that has a layout engine is drawn twice when saved."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine(None)
