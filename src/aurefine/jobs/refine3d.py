@@ -14,7 +14,6 @@ from typing import Any
 
 from aurefine import __version__
 from aurefine.errors import OutputError
-from aurefine.geometry.symmetry import point_group
 from aurefine.io.file_array import array_in_file
 from aurefine.jobs.check_start import check_start
 from aurefine.jobs.job_control import run_controlled
@@ -27,7 +26,7 @@ from aurefine.jobs.refine_estimate import (
     refuse_if_too_large,
     run_size,
 )
-from aurefine.jobs.refine_history import History
+from aurefine.jobs.refine_figures import write_figures
 from aurefine.jobs.refine_images import particles_at_hand
 from aurefine.jobs.refine_input import (
     Inputs,
@@ -222,7 +221,8 @@ def _run(values: Mapping[str, Any], team: Team | None = None) -> RefinementResul
                 crew = team.lead(data, settings, log) if team else HalfSets(data, pool)
                 final = run_refinement(begin.pop(), data, crew, job)
                 job.write_profile()
-        _write_plots(final, job.history, options, settings, log)
+        n_processes = options.n_threads if team is None else 1
+        write_figures(final, job.history, options, settings.output_root, log, n_processes)
         log.write(f" Time: {time.perf_counter() - start:.1f} s")
     return result_of(final, inputs.table, job.history, settings.output_root)
 
@@ -299,47 +299,3 @@ def _first_state(
     if options.check_normalisation:
         check_normalisation(inputs, state.options_particle_diameter, log.warn)
     return state, check_start(inputs, references[0], state, options, settings, pool, log)
-
-
-def _write_plots(
-    state: RefinementState,
-    history: History,
-    options: RefineOptions,
-    settings: RunSettings,
-    log: RunLog,
-) -> None:
-    """Draw the figures of the run beside its files."""
-    if not len(history):
-        return
-    from aurefine.report.plots import (
-        draw_fsc,
-        draw_map_slices,
-        draw_orientations,
-        draw_progress,
-    )
-    from aurefine.report.saving import save_figure
-
-    root, table, fsc = settings.output_root, history.frame(), history.fsc()
-    numbers = table["iteration"].tolist()
-    is_final = state.is_joined
-    matrices = point_group(options.symmetry).matrices
-    curves = draw_fsc(
-        fsc[:-1] if is_final else fsc,
-        state.pixel_size,
-        iterations=numbers[:-1] if is_final else numbers,
-        final=fsc[-1] if is_final else None,
-        joined=max(options.low_resol_join_halves, 0.0),
-    )
-    views = draw_orientations(state.poses.rot, state.poses.tilt, symmetry=matrices)
-    slices = draw_map_slices(state.models[0].map, state.pixel_size)
-    try:
-        paths = [
-            *save_figure(curves, f"{root}_fsc"),
-            *save_figure(draw_progress(table), f"{root}_progress"),
-            *save_figure(views, f"{root}_orientations"),
-            *save_figure(slices, f"{root}_map"),
-        ]
-    except OutputError as error:  # the results themselves are complete
-        log.warn(f"the plots are missing: {error}")
-        return
-    log.write(f" Plots: {', '.join(str(path) for path in paths if path.suffix == '.png')}")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from aurefine.report.directions import direction_histogram
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 Float = npt.NDArray[np.float64]
-History = pd.DataFrame | Sequence[Mapping[str, Any]]
+History: TypeAlias = "pd.DataFrame | Sequence[Mapping[str, Any]]"
 
 _LAST = "#c0392b"
 _FIRST_COLOURS = "viridis"
@@ -352,6 +352,8 @@ def _resolution_axis(axes: Axes) -> None:
 
 
 def _known(history: History) -> pd.DataFrame:
+    import pandas as pd  # slow to import, and not needed for the other figures
+
     table = history.copy() if isinstance(history, pd.DataFrame) else pd.DataFrame(list(history))
     if "iteration" not in table:
         table["iteration"] = np.arange(1, len(table) + 1)

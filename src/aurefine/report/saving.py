@@ -12,7 +12,7 @@ from aurefine.io.atomic import atomic_path
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["figure_png", "save_figure", "save_pages"]
+__all__ = ["figure_paths", "figure_png", "save_figure", "save_pages"]
 
 _DPI = 160
 _OPTIONS: dict[str, dict[str, Any]] = {
@@ -35,13 +35,16 @@ def save_figure(figure: Figure, root: str | os.PathLike[str]) -> list[Path]:
         If a file can not be written.
     """
     _arrange(figure)
-    paths = []
-    for kind, options in _OPTIONS.items():
-        path = Path(f"{os.fspath(root)}.{kind}")
+    paths = figure_paths(root)
+    for path, (kind, options) in zip(paths, _OPTIONS.items(), strict=True):
         with atomic_path(path) as temporary:
             figure.savefig(temporary, format=kind, dpi=_DPI, **options)
-        paths.append(path)
     return paths
+
+
+def figure_paths(root: str | os.PathLike[str]) -> list[Path]:
+    """Return the files that `save_figure` writes."""
+    return [Path(f"{os.fspath(root)}.{kind}") for kind in _OPTIONS]
 
 
 def save_pages(figures: list[Figure], path: str | os.PathLike[str]) -> None:
