@@ -463,9 +463,9 @@ def test_two_steps_find_what_one_step_finds(
 
 @pytest.mark.parametrize("largest", [3, 40, 10**6])
 @pytest.mark.parametrize("n", [0, 1, 30])
-def test_distinct_orientations_are_those_of_sorting(n, largest):
+def test_distinct_orientations_are_those_of_sorting(n, largest, pool):
     values = np.random.default_rng(n).integers(0, largest, n)
-    distinct, inverse = _distinct(values)
+    distinct, inverse = _distinct(values, pool)
     expected, expected_inverse = np.unique(values, return_inverse=True)
     assert np.array_equal(distinct, expected)
     assert np.array_equal(inverse, expected_inverse)

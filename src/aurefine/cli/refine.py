@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from aurefine.cli.start import command_values
+from aurefine.cli.start import command_values, loading
 from aurefine.jobs.refine_options import REFINE_OPTIONS
 from aurefine.parallel.comm import find_communicator, launched_place
 
@@ -47,6 +47,7 @@ def _run_job(argv: Sequence[str], team: Team | None) -> int:
     if values is None:
         return 0
 
-    from aurefine.jobs.refine3d import run_job  # slow to import: not needed for --help
+    with loading():
+        from aurefine.jobs.refine3d import run_job  # slow to import: not needed for --help
 
     return int(run_job(values, team))

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from aurefine.errors import OptionError
-from aurefine.geometry.symmetry import point_group
 from aurefine.jobs.options import Option, check_values, with_defaults
 from aurefine.jobs.refine_table import RESULT_OPTIONS
 from aurefine.jobs.refine_table_other import OTHER_OPTIONS
@@ -115,6 +114,8 @@ def to_refine_options(values: Mapping[str, Any]) -> RefineOptions:
     OptionError
         For a value out of range, an unknown point group, or settings that contradict each other.
     """
+    from aurefine.geometry.symmetry import point_group  # loads NumPy: not needed for --help
+
     full = _complete(_with_schedule(values))
     chosen = {name: full[name] for name in _FIELDS if name in full}
     chosen["symmetry"] = point_group(full["symmetry"]).name

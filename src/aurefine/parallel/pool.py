@@ -16,6 +16,8 @@ from aurefine.parallel.ranges import even_parts
 
 __all__ = ["TaskGroup", "WorkerPool"]
 
+_PARTS = 4  # for each thread, so that none waits long for the last one
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -73,10 +75,10 @@ class WorkerPool:
         """Run one task (reading files) beside the others."""
         return self._reader.submit(function, task)
 
-    def split(self, n_items: int) -> list[tuple[int, int]]:
-        """Cut 0..n_items into one contiguous range per thread, for independent items only."""
-        parts = even_parts(n_items, self.n_threads)
-        return [(part.start, part.stop) for part in parts if part.stop > part.start]
+    def map_parts(self, function: Callable[[slice], None], n_items: int) -> None:
+        """Run `function` on contiguous parts of 0..n_items, for independent items only."""
+        n_parts = 1 if self.n_threads == 1 else _PARTS * self.n_threads
+        self.map(function, even_parts(n_items, min(n_parts, n_items)))
 
     def close(self) -> None:
         """Stop the threads and give BLAS its own threads back."""

@@ -84,7 +84,7 @@ def accumulate(
     n_groups = len(batch.inverse_sigma2)
     n_child = plan.n_child_offsets
     weights = posterior.weights
-    sorted_offset = gathered(posterior.pairs.offset * n_child, posterior.sorted_pair, pool)
+    sorted_offset = gathered(posterior.pairs.offset, posterior.sorted_pair, pool, factor=n_child)
     active = np.empty((len(posterior.orientations), plan.n_children), bool)
     pool.map(
         lambda part: children_with_weight(
@@ -112,23 +112,29 @@ def accumulate(
     windows = _windows(n_slices, max(8, _WINDOW_BYTES // (12 * n_pixels)))
     for lo, hi in windows:
         part = active[lo:hi]
-        slot = np.where(part, np.cumsum(part).reshape(part.shape) - 1, -1)
-        rotations = posterior.rotations[lo:hi][part]
+        first_slice = np.concatenate([[0], np.cumsum(n_slices[lo:hi])])
+        rotations = np.empty((first_slice[-1], 3, 3), np.float32)
         combined = insertion.buffer(len(rotations), n_pixels)
         firsts = posterior.group_first[lo : hi + 1]
 
         def combine(
             task: tuple[int, int],
             lo: int = lo,
-            slot: IntArray = slot,
+            part: npt.NDArray[np.bool_] = part,
+            first_slice: IntArray = first_slice,
+            rotations: Float32 = rotations,
             combined: Float32 = combined,
             firsts: IntArray = firsts,
         ) -> Statistics:
             g, h = task
             found = nothing()
+            of_task = posterior.rotations[lo + g : lo + h]
+            rotations[first_slice[g] : first_slice[h]] = of_task[part[g:h]]
+            place = first_slice[g] - 1 + np.cumsum(part[g:h]).reshape(h - g, -1)
+            slot = np.where(part[g:h], place, -1)
             combine_images(
                 projector.volume,
-                posterior.rotations[lo + g : lo + h],
+                of_task,
                 geometry.slice_x,
                 geometry.slice_y,
                 firsts[g : h + 1],
@@ -145,7 +151,7 @@ def accumulate(
                 sines,
                 own_group,
                 own_strong,
-                slot[g:h],
+                slot,
                 combined,
                 found.residual_by_pixel,
                 found.sums,

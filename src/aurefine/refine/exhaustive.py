@@ -75,22 +75,26 @@ class ExhaustiveSearch:
         found = None
         if self.plan.options.two_step_scoring and not self.plan.use_correlation:
             found = self._two_steps()
-        first, column, offset = found or self._one_step()
-        orientation = np.empty(len(column), np.int64)
-        log_prior = np.empty(len(column), np.float32)
+        blocks = found or self._one_step()
+        first = join_firsts([counts for counts, _, _ in blocks])
+        orientation, offset = np.empty((2, first[-1]), np.int64)
+        log_prior = np.empty(first[-1], np.float32)
 
-        def fill(part: slice) -> None:
-            own = slice(first[part.start], first[part.stop])
-            count = np.diff(first[part.start : part.stop + 1])
-            particle = np.repeat(np.arange(part.start, part.stop), count)
-            orientation[own] = self.table.orientation[column[own]]
-            log_prior[own] = self.table.log_prior[column[own]]
-            log_prior[own] += self.offset_priors[particle, offset[own]]
+        def fill(task: tuple[int, Points]) -> None:
+            start, (counts, column, own_offset) = task
+            stop = start + len(counts) - 1
+            own = slice(first[start], first[stop])
+            particle = np.repeat(np.arange(start, stop), np.diff(counts))
+            orientation[own] = self.table.orientation[column]
+            offset[own] = own_offset
+            log_prior[own] = self.table.log_prior[column]
+            log_prior[own] += self.offset_priors[particle, own_offset]
 
-        self.pool.map(fill, _parts(0, len(self.offset_priors), _LIKELY_BLOCK))
+        starts = np.cumsum([0] + [len(counts) - 1 for counts, _, _ in blocks[:-1]]).tolist()
+        self.pool.map(fill, zip(starts, blocks, strict=True))
         return Pairs(first, orientation, offset, log_prior)
 
-    def _one_step(self) -> Points:
+    def _one_step(self) -> list[Points]:
         """Score all points and choose among them."""
         n_particles, n_offsets = self.offset_priors.shape
         n_orientations, n_coarse = len(self.table.orientation), self.geometry.n_coarse
@@ -124,9 +128,9 @@ class ExhaustiveSearch:
             offset, column = np.divmod(points, n_orientations)
             return counts, column, offset
 
-        return _joined(self.pool.map(work, _parts(0, n_particles, block)))
+        return self.pool.map(work, _parts(0, n_particles, block))
 
-    def _two_steps(self) -> Points | None:
+    def _two_steps(self) -> list[Points] | None:
         """Choose among the points of likely orientations; None if too many of them are likely."""
         n_particles = len(self.offset_priors)
         n_probe = min(_PROBE, n_particles)
@@ -139,7 +143,7 @@ class ExhaustiveSearch:
             best = self._best_over_offsets(slice(n_probe, n_particles))
             parts = _parts(n_probe, n_particles, _LIKELY_BLOCK)
             blocks += [(p, best[p.start - n_probe : p.stop - n_probe]) for p in parts]
-        return _joined(self.pool.map(self._score_likely, blocks))
+        return self.pool.map(self._score_likely, blocks)
 
     def _best_over_offsets(self, particles: slice) -> Float32:
         """Log weights at the best offset, shape (n_particles, n_orientations).
@@ -245,8 +249,3 @@ def _parts(start: int, stop: int, size: int) -> list[slice]:
     n = stop - start
     n_parts = max(min(4 * -(-n // (4 * size)), n), 1)
     return [slice(start + p.start, start + p.stop) for p in even_parts(n, n_parts)]
-
-
-def _joined(found: list[Points]) -> Points:
-    first, column, offset = zip(*found, strict=True)
-    return join_firsts(list(first)), np.concatenate(column), np.concatenate(offset)

@@ -299,13 +299,14 @@ class HalfStep:
                 pair_weight,
                 moment,
                 start,
-                min(start + _BLOCK, b - a),
+                start + 1,
             ),
-            range(0, b - a, _BLOCK),
+            range(b - a),
         )
+        sorted_weight = search.gathered(pair_weight, posterior.sorted_pair, self.pool)
         tally.direction += np.bincount(
-            self._direction_rows(own.orientation),
-            weights=pair_weight,
+            self._direction_rows(posterior.orientations),
+            weights=np.add.reduceat(sorted_weight, posterior.group_first[:-1]),
             minlength=len(tally.direction),
         )
         likelihood = self._log_likelihood(batch, (a, b), posterior, noise_group)

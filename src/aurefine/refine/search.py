@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,10 +33,12 @@ __all__ = [
 Float = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+Number = TypeVar("Number", bound=np.number[Any])
 
 _WEIGH_BLOCK = 1  # particles whose weights one thread normalises at a time
 _ROW_BLOCK = 64  # shifted images that one thread makes at a time
 _GROUPS_PER_TASK = 64  # pieces that the orientations of a batch are cut into
+_LARGEST, _SMALLEST = 1.6, 0.4  # of such pieces, over the mean; no thread waits long for the last
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ def fine_search(
     row_of, rows = _fine_rows(
         batch.masked[a:b], cross_weights[a:b], particle, own.offset, plan, geometry, pool
     )
-    orientations, inverse = _distinct(own.orientation)
+    orientations, inverse = _distinct(own.orientation, pool)
     group_first, order = sort_pairs(inverse, len(orientations))
     sorted_particle = gathered(particle, order, pool)
     rotations = np.empty((len(orientations), plan.n_children, 3, 3), np.float32)
@@ -115,11 +118,10 @@ def fine_search(
             norms,
         )
 
-    def rotate(part: tuple[int, int]) -> None:
-        own = slice(*part)
+    def rotate(own: slice) -> None:
         rotations[own] = child_rotations(orientations[own], plan)
 
-    pool.map(rotate, pool.split(len(orientations)))
+    pool.map_parts(rotate, len(orientations))
     pool.map(score, balanced_ranges(group_first, _GROUPS_PER_TASK))
     best = np.zeros(n, np.int64)
     probability = np.ones(n)
@@ -160,26 +162,33 @@ def fine_search(
     )
 
 
-def gathered(values: IntArray, index: IntArray, pool: WorkerPool) -> IntArray:
-    """Values at many places, taken by all threads."""
+def gathered(
+    values: npt.NDArray[Number], index: IntArray, pool: WorkerPool, *, factor: int = 1
+) -> npt.NDArray[Number]:
+    """Values at many places times a factor, taken by all threads."""
     out = np.empty(len(index), values.dtype)
 
-    def take(part: tuple[int, int]) -> None:
-        own = slice(*part)
+    def take(own: slice) -> None:
         np.take(values, index[own], out=out[own], mode="clip")  # without a copy of the result
+        if factor != 1:
+            out[own] *= factor
 
-    pool.map(take, pool.split(len(index)))
+    pool.map_parts(take, len(index))
     return out
 
 
-def _distinct(values: IntArray) -> tuple[IntArray, IntArray]:
+def _distinct(values: IntArray, pool: WorkerPool) -> tuple[IntArray, IntArray]:
     """Distinct values in ascending order, and the place of each value among them."""
     if not len(values) or values.max() > 2 * len(values):  # few values of many: sort them
         distinct, inverse = np.unique(values, return_inverse=True)
         return distinct, inverse.astype(np.int64, copy=False)
     is_used = np.zeros(values.max() + 1, bool)
-    is_used[values] = True
-    return np.flatnonzero(is_used), (np.cumsum(is_used) - 1)[values]
+
+    def mark(own: slice) -> None:
+        is_used[values[own]] = True
+
+    pool.map_parts(mark, len(values))
+    return np.flatnonzero(is_used), gathered(np.cumsum(is_used) - 1, values, pool)
 
 
 def child_rotations(orientations: IntArray, plan: IterationPlan) -> Float:
@@ -206,12 +215,13 @@ def best_angles(
 
 
 def balanced_ranges(first: IntArray, n_tasks: int) -> list[tuple[int, int]]:
-    """Cut groups into at most `n_tasks` runs of about equal numbers of groups and members."""
+    """Cut groups into at most `n_tasks` runs, the first ones with more groups and members."""
     n = len(first) - 1
     cost = first[:-1] + 4 * np.arange(n)
     total = first[-1] + 4 * n
-    bounds = np.searchsorted(cost, np.arange(n_tasks + 1) * total / n_tasks)
-    bounds[-1] = n
+    share = np.linspace(_LARGEST, _SMALLEST, n_tasks)
+    bounds = np.searchsorted(cost, np.cumsum(share[:-1]) * total / share.sum())
+    bounds = np.concatenate([[0], bounds, [n]])
     unique = np.unique(bounds)
     return list(pairwise(unique.tolist()))
 
@@ -235,9 +245,15 @@ def _fine_rows(
         2 n_pixels numbers, filled up with zeros to whole vectors.
     """
     n_offsets, n_child = len(plan.coarse_offsets), plan.n_child_offsets
-    key = particle * n_offsets + offset
+    key = np.empty(len(offset), np.int64)
     used = np.zeros(len(masked) * n_offsets, bool)
-    used[key] = True
+
+    def mark(own: slice) -> None:
+        np.multiply(particle[own], n_offsets, out=key[own])
+        key[own] += offset[own]
+        used[key[own]] = True
+
+    pool.map_parts(mark, len(offset))
     position = np.cumsum(used) - 1
     needed = np.flatnonzero(used)
     row_particle = np.repeat((needed // n_offsets).astype(np.int32), n_child)
