@@ -38,7 +38,8 @@ Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 _PREPARING = "preparing images"
-_BLOCK = 16  # particles that one thread sums at a time
+_BLOCK = 16  # particles whose weights one thread makes at a time
+_TASKS = 32  # pieces that the pairs of a batch are cut into
 _PAIR_BYTES = 320  # working memory per significant coarse pair, with 4 x 8 children
 _LEAST_NOISE = np.float32(1e-3)  # of premultiplied images near the zeros of the CTF, relative
 
@@ -291,17 +292,10 @@ class HalfStep:
         pair_weight = np.empty(len(own.offset))
         moment = np.empty(b - a)
         self.pool.map(
-            lambda start: offset_moments(
-                own.first,
-                posterior.weights,
-                own.offset,
-                distance2,
-                pair_weight,
-                moment,
-                start,
-                start + 1,
+            lambda task: offset_moments(
+                own.first, posterior.weights, own.offset, distance2, pair_weight, moment, *task
             ),
-            range(b - a),
+            search.balanced_ranges(own.first, _TASKS),
         )
         sorted_weight = search.gathered(pair_weight, posterior.sorted_pair, self.pool)
         tally.direction += np.bincount(

@@ -35,9 +35,8 @@ Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 Number = TypeVar("Number", bound=np.number[Any])
 
-_WEIGH_BLOCK = 1  # particles whose weights one thread normalises at a time
 _ROW_BLOCK = 64  # shifted images that one thread makes at a time
-_GROUPS_PER_TASK = 64  # pieces that the orientations of a batch are cut into
+_TASKS = 64  # pieces that the orientations or the particles of a batch are cut into
 _LARGEST, _SMALLEST = 1.6, 0.4  # of such pieces, over the mean; no thread waits long for the last
 
 
@@ -122,16 +121,15 @@ def fine_search(
         rotations[own] = child_rotations(orientations[own], plan)
 
     pool.map_parts(rotate, len(orientations))
-    pool.map(score, balanced_ranges(group_first, _GROUPS_PER_TASK))
+    pool.map(score, balanced_ranges(group_first, _TASKS))
     best = np.zeros(n, np.int64)
     probability = np.ones(n)
     log_total = np.zeros(n)
 
-    def weigh(start: int) -> None:
-        stop = min(start + _WEIGH_BLOCK, n)
+    def weigh(task: tuple[int, int]) -> None:
         if plan.use_correlation:
             select_best_correlation(
-                own.first, cross, norms, image_norms[a:b], best, log_total, start, stop
+                own.first, cross, norms, image_norms[a:b], best, log_total, *task
             )
         else:
             normalise_posterior(
@@ -143,11 +141,10 @@ def fine_search(
                 best,
                 probability,
                 log_total,
-                start,
-                stop,
+                *task,
             )
 
-    pool.map(weigh, range(0, n, _WEIGH_BLOCK))
+    pool.map(weigh, balanced_ranges(own.first, _TASKS))
     return Posterior(
         pairs=own,
         weights=cross,
@@ -215,7 +212,13 @@ def best_angles(
 
 
 def balanced_ranges(first: IntArray, n_tasks: int) -> list[tuple[int, int]]:
-    """Cut groups into at most `n_tasks` runs, the first ones with more groups and members."""
+    """Cut groups (or particles) of pairs into at most `n_tasks` runs, the last ones the shortest.
+
+    Parameters
+    ----------
+    first : ndarray, shape (n_groups + 1,)
+    n_tasks : int
+    """
     n = len(first) - 1
     cost = first[:-1] + 4 * np.arange(n)
     total = first[-1] + 4 * n
