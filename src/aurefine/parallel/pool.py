@@ -17,6 +17,7 @@ from aurefine.parallel.ranges import even_parts
 __all__ = ["TaskGroup", "WorkerPool"]
 
 _PARTS = 4  # for each thread, so that none waits long for the last one
+_LEAST = 1 << 14  # numbers in a part; waking a thread takes as long as some thousand of them
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -78,7 +79,7 @@ class WorkerPool:
     def map_parts(self, function: Callable[[slice], None], n_items: int) -> None:
         """Run `function` on contiguous parts of 0..n_items, for independent items only."""
         n_parts = 1 if self.n_threads == 1 else _PARTS * self.n_threads
-        self.map(function, even_parts(n_items, min(n_parts, n_items)))
+        self.map(function, even_parts(n_items, min(n_parts, -(-n_items // _LEAST))))
 
     def close(self) -> None:
         """Stop the threads and give BLAS its own threads back."""

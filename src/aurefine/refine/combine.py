@@ -9,11 +9,12 @@ import numpy.typing as npt
 
 from aurefine.kernels.accumulate import children_with_weight, combine_images
 from aurefine.parallel.pool import WorkerPool
+from aurefine.parallel.ranges import balanced_ranges, n_pieces
 from aurefine.refine.batch import PreparedBatch
 from aurefine.refine.insertion import Insertion
 from aurefine.refine.plan import ImageGeometry, IterationPlan
 from aurefine.refine.projector import Projector
-from aurefine.refine.search import Posterior, balanced_ranges, gathered
+from aurefine.refine.search import FEW_PAIRS, FEW_SAMPLES, Posterior, gathered
 
 __all__ = ["Statistics", "accumulate", "backprojection_weights"]
 
@@ -93,7 +94,7 @@ def accumulate(
             weights,
             active[part[0] : part[1]],
         ),
-        balanced_ranges(posterior.group_first, _TASKS),
+        balanced_ranges(posterior.group_first, n_pieces(len(sorted_offset), FEW_PAIRS, _TASKS)),
     )
     masked = np.ascontiguousarray(batch.masked[a:b])
     unmasked = np.ascontiguousarray(batch.unmasked[a:b])
@@ -159,7 +160,8 @@ def accumulate(
             return found
 
         relative = firsts - firsts[0]
-        for found in pool.map(combine, balanced_ranges(relative, _TASKS)):
+        n_tasks = n_pieces(len(rotations) * n_pixels, FEW_SAMPLES, _TASKS)
+        for found in pool.map(combine, balanced_ranges(relative, n_tasks)):
             np.add(
                 statistics.residual_by_pixel,
                 found.residual_by_pixel,

@@ -14,6 +14,7 @@ from aurefine.geometry.directions import direction_index, pixel_angles
 from aurefine.geometry.euler import direction_from_angles, matrix_from_euler
 from aurefine.kernels.posterior import offset_moments
 from aurefine.parallel.pool import WorkerPool
+from aurefine.parallel.ranges import balanced_ranges, n_pieces
 from aurefine.refine import coarse, search
 from aurefine.refine.batch import PreparedBatch, begin_batch
 from aurefine.refine.batch_result import BatchResult, join_results
@@ -295,7 +296,7 @@ class HalfStep:
             lambda task: offset_moments(
                 own.first, posterior.weights, own.offset, distance2, pair_weight, moment, *task
             ),
-            search.balanced_ranges(own.first, _TASKS),
+            balanced_ranges(own.first, n_pieces(len(own.offset), search.FEW_PAIRS, _TASKS)),
         )
         sorted_weight = search.gathered(pair_weight, posterior.sorted_pair, self.pool)
         tally.direction += np.bincount(

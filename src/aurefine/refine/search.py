@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,14 +15,16 @@ from aurefine.kernels.posterior import normalise_posterior, select_best_correlat
 from aurefine.kernels.scoring import fine_scores, shifted_rows
 from aurefine.kernels.vectors import LANES
 from aurefine.parallel.pool import WorkerPool
+from aurefine.parallel.ranges import balanced_ranges, even_parts, n_pieces
 from aurefine.refine.batch import PreparedBatch
 from aurefine.refine.coarse import Pairs
 from aurefine.refine.plan import ImageGeometry, IterationPlan
 from aurefine.refine.projector import Projector
 
 __all__ = [
+    "FEW_PAIRS",
+    "FEW_SAMPLES",
     "Posterior",
-    "balanced_ranges",
     "best_angles",
     "child_rotations",
     "fine_search",
@@ -37,7 +38,9 @@ Number = TypeVar("Number", bound=np.number[Any])
 
 _ROW_BLOCK = 64  # shifted images that one thread makes at a time
 _TASKS = 64  # pieces that the orientations or the particles of a batch are cut into
-_LARGEST, _SMALLEST = 1.6, 0.4  # of such pieces, over the mean; no thread waits long for the last
+# that are not worth waking another thread
+FEW_PAIRS, FEW_SAMPLES = 256, 1 << 17
+_FEW_ORIENTATIONS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +123,10 @@ def fine_search(
     def rotate(own: slice) -> None:
         rotations[own] = child_rotations(orientations[own], plan)
 
-    pool.map_parts(rotate, len(orientations))
-    pool.map(score, balanced_ranges(group_first, _TASKS))
+    n_rotated = n_pieces(len(orientations), _FEW_ORIENTATIONS, _TASKS)
+    pool.map(rotate, even_parts(len(orientations), n_rotated))
+    n_samples = n_pixels * n_children * len(orientations)
+    pool.map(score, balanced_ranges(group_first, n_pieces(n_samples, FEW_SAMPLES, _TASKS)))
     best = np.zeros(n, np.int64)
     probability = np.ones(n)
     log_total = np.zeros(n)
@@ -144,7 +149,7 @@ def fine_search(
                 *task,
             )
 
-    pool.map(weigh, balanced_ranges(own.first, _TASKS))
+    pool.map(weigh, balanced_ranges(own.first, n_pieces(n_pairs, FEW_PAIRS, _TASKS)))
     return Posterior(
         pairs=own,
         weights=cross,
@@ -209,24 +214,6 @@ def best_angles(
     """Euler angles [degrees] of one child of each coarse orientation, in double precision."""
     rotations = child_rotations(orientations, plan)
     return euler_from_matrix(rotations[np.arange(len(child)), child])
-
-
-def balanced_ranges(first: IntArray, n_tasks: int) -> list[tuple[int, int]]:
-    """Cut groups (or particles) of pairs into at most `n_tasks` runs, the last ones the shortest.
-
-    Parameters
-    ----------
-    first : ndarray, shape (n_groups + 1,)
-    n_tasks : int
-    """
-    n = len(first) - 1
-    cost = first[:-1] + 4 * np.arange(n)
-    total = first[-1] + 4 * n
-    share = np.linspace(_LARGEST, _SMALLEST, n_tasks)
-    bounds = np.searchsorted(cost, np.cumsum(share[:-1]) * total / share.sum())
-    bounds = np.concatenate([[0], bounds, [n]])
-    unique = np.unique(bounds)
-    return list(pairwise(unique.tolist()))
 
 
 def _fine_rows(
