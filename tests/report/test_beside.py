@@ -79,6 +79,7 @@ def test_a_file_that_can_not_be_written_is_named(tmp_path, name):
         save_drawings(drawings(tmp_path), 2)
 
 
+@pytest.mark.usefixtures("default_signals")
 def test_the_other_process_ends_with_an_interrupt(tmp_path, children):
     def interrupted(*_):
         raise KeyboardInterrupt

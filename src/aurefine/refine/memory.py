@@ -45,6 +45,7 @@ _LARGE_SHARE = 0.5  # of the padded map
 _PROGRAM = 260 * _MIB  # interpreter, libraries, compiled kernels
 _HEAP = 1.06  # what the heap takes, over what is in use
 _FIGURES = 75 * _MIB  # drawn at the end of a run
+_DRAWING = 105 * _MIB  # the second process that draws some of them
 _PER_PARTICLE = 2500  # tables, poses, and their copies while an iteration is written
 _PER_THREAD = 10 * _MIB  # scores of the first pass
 _COPIES = 48 * _MIB  # of the sums, for further threads
@@ -188,7 +189,7 @@ def memory_need(size: RunSize, r_max: int, *, is_last: bool) -> MemoryNeed:
         "FSC": other_sums + sums + unfiltered + 2 * one_map,
         "reconstruction": other_sums + sums + unfiltered + inverse + 2 * one_map,
         "files": 5 * one_map,
-        "figures": _FIGURES,
+        "figures": _FIGURES + (_DRAWING if size.n_threads > 1 else 0),
     }
     return MemoryNeed({name: int(_HEAP * (always + n)) for name, n in stages.items()})
 
