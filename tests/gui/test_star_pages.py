@@ -62,6 +62,14 @@ def test_every_row_is_found(tmp_path, small_blocks, lengths, end, start, has_mor
     assert page.start == min(start, len(rows))
 
 
+@pytest.mark.parametrize("length", range(238, 256))
+@pytest.mark.parametrize("end", ["\n \n", "\n\n\ndata_third\n\n_rlnBoxSize 4\n"])
+def test_the_end_of_a_table_may_be_cut_anywhere(tmp_path, small_blocks, length, end):
+    path = tmp_path / "cut.star"
+    path.write_text(table("first", [("x" * length, "1"), ("a", "2")], end=end))
+    assert wait(StarPages(), path)[0].n_rows == 2
+
+
 def test_first_rows_are_there_before_the_file_is_read(tmp_path, monkeypatch, small_blocks):
     path = tmp_path / "long.star"
     path.write_text(table("particles", [(f"mic{number}", "1") for number in range(3000)]))

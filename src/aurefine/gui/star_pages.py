@@ -193,18 +193,19 @@ class _StarFile:
         """Count the lines of a table; return where the next block may start."""
         n_lines = 0
         position = table.start
-        is_line_start = True
+        begun = b""  # line that the chunk before has left unfinished
         while not self._stopped:
             chunk = os.pread(descriptor, _CHUNK, position)
             line_ends = _line_ends(chunk)
-            n_used, used = _rows_in(chunk, line_ends, is_line_start)
+            n_used, used = _rows_in(chunk, line_ends, begun)
             blocks = np.arange(0, max(used, 1), _BLOCK)
             table.counts.extend((n_lines + np.searchsorted(line_ends, blocks)).tolist())
             n_lines += n_used
             position += used
             is_last = used < len(chunk) or len(chunk) < _CHUNK
-            is_line_start = chunk[:used].endswith(b"\n")
-            if is_last and chunk[:used].rpartition(b"\n")[2].strip():
+            _, line_end, rest = chunk[: max(used, 0)].rpartition(b"\n")
+            begun = rest if line_end else begun + rest
+            if is_last and used >= 0 and begun.strip():
                 n_lines += 1  # the last line has no line end
             table.n_rows = n_lines
             if is_last:
@@ -218,23 +219,25 @@ def _line_ends(chunk: bytes) -> npt.NDArray[np.int64]:
     return np.flatnonzero(np.frombuffer(chunk, np.uint8) == _NEW_LINE).astype(np.int64)
 
 
-def _rows_in(
-    chunk: bytes, line_ends: npt.NDArray[np.int64], is_line_start: bool
-) -> tuple[int, int]:
+def _rows_in(chunk: bytes, line_ends: npt.NDArray[np.int64], begun: bytes) -> tuple[int, int]:
     """Count the line ends and bytes up to an empty line or the next block; all if there is none.
 
-    A line that two chunks share counts in the second, and can not be the end.
+    A line that was begun in the chunk before counts in this one; if it is the end, the number of
+    bytes is negative.
     """
     starts = np.concatenate(([0], line_ends + 1))
     ends = np.append(line_ends, len(chunk))
     letters = np.frombuffer(chunk + b"\n", np.uint8)[starts]
-    suspects = np.flatnonzero((ends - starts <= _SHORT) | (letters == ord("d")))
+    is_suspect = (ends - starts <= _SHORT) | (letters == ord("d"))
+    is_suspect[0] |= bool(begun)
+    suspects = np.flatnonzero(is_suspect)
     for line in suspects.tolist():
         start, end = int(starts[line]), int(ends[line])
-        text = chunk[start:end].strip()
-        is_whole = line < len(line_ends) and (line > 0 or is_line_start)
+        before = begun if line == 0 else b""
+        text = (before + chunk[start:end]).strip()
+        is_whole = line < len(line_ends)
         if is_whole and (not text or text.startswith(b"data_")):
-            return line, start
+            return line, start - len(before)
     return len(line_ends), len(chunk)
 
 
