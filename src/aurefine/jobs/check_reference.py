@@ -214,8 +214,9 @@ def _compare(
 ) -> ReferenceReport:
     """Match with all sizes and judge the result."""
     search = search_to(float(SIZES[-1]))
-    matches = [search.match(float(size), wants_negative=size == 1) for size in SIZES]
-    as_given = matches[len(SIZES) // 2]
+    middle = len(SIZES) // 2  # size 1
+    matches = [search.match(float(x), wants_negative=i == middle) for i, x in enumerate(SIZES)]
+    as_given = matches[middle]
     n = len(as_given.positive.score)
     evidence, _ = contrast_evidence(as_given)
     resolution = float(1 / search.frequency[-1])
