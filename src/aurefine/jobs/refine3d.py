@@ -53,6 +53,7 @@ from aurefine.jobs.refine_reference import load_mask, load_references
 from aurefine.jobs.refine_result import RefinementResult, finished_result, result_of
 from aurefine.jobs.run_log import RunLog
 from aurefine.jobs.stopping import unwrapped_stop
+from aurefine.kernels.beforehand import compiled_beside
 from aurefine.parallel.launcher import launcher_ends_soon
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.half_sets import HalfSets
@@ -164,6 +165,8 @@ def _run(values: Mapping[str, Any], team: Team | None = None) -> RefinementResul
             log.warn(warning)
         remove_leftovers(settings.output_root)
         with WorkerPool(options.n_threads) as pool, contextlib.ExitStack() as stack:
+            if team is None and options.n_threads > 1:
+                stack.enter_context(compiled_beside())
             if stored is None:
                 seed = options.random_seed if options.random_seed >= 0 else int(time.time())
                 inputs = load_inputs(

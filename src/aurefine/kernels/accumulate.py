@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from aurefine.kernels.combination import CHILDREN, add_image, sum_ramps
+from aurefine.kernels.copying import copy_matrix
 from aurefine.kernels.slices import extract_slices
 from aurefine.kernels.vectors import LANES
 
@@ -115,7 +116,7 @@ def combine_images(
         for c in range(n_children):
             if slot[g, c] >= 0:
                 active[n_active] = c
-                matrices[n_active] = rotations[g, c]
+                copy_matrix(rotations[g, c], matrices[n_active])
                 n_active += 1
         extract_slices(volume, matrices[:n_active], pixel_x, pixel_y, slices)
         particle, first, total, term, weight = _terms_of_group(

@@ -7,6 +7,8 @@ import math
 import numpy as np
 from numba import njit
 
+from aurefine.kernels.copying import copy_vector
+
 __all__ = ["gather_pixels", "ring_power", "shift_and_mask", "shift_transforms"]
 
 
@@ -62,7 +64,7 @@ def shift_and_mask(images, factors, shift_x, shift_y, background, fill, shifted,
             target = masked[i, y]
             weight = background[y]
             if sum_w <= 0:
-                target[:] = row
+                copy_vector(row, target)
             elif fill.shape[0] == 0:
                 for x in range(n):
                     target[x] = row[x] + weight[x] * (mean - row[x])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from aurefine.kernels.copying import copy_vector
+
 __all__ = [
     "exponentiate",
     "normalise_posterior",
@@ -179,9 +181,9 @@ def significant_points(log_weights, fraction, max_points):
         first[p + 1] = first[p] + own.size
         if first[p + 1] > points.size:
             longer = np.empty(2 * first[p + 1], np.int64)
-            longer[: first[p]] = points[: first[p]]
+            copy_vector(points[: first[p]], longer)
             points = longer
-        points[first[p] : first[p + 1]] = own
+        copy_vector(own, points[first[p] :])
     return first, points[: first[n_particles]].copy()
 
 

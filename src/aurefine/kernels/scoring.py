@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from aurefine.kernels.copying import copy_vector
 from aurefine.kernels.pairs import sort_pairs
 from aurefine.kernels.products import COLUMNS, add_products
 from aurefine.kernels.slices import extract_slices
@@ -111,8 +112,11 @@ def _by_row(pair_row):
     """Order of pairs by the shifted images that they take."""
     if pair_row.size == 0:
         return np.empty(0, np.int64)
-    lowest = pair_row.min()
-    return sort_pairs(pair_row - lowest, pair_row.max() - lowest + 1)[1]
+    lowest = largest = pair_row[0]
+    for row in pair_row:
+        lowest = min(lowest, row)
+        largest = max(largest, row)
+    return sort_pairs(pair_row - lowest, largest - lowest + 1)[1]
 
 
 @njit(nogil=True, cache=True, forceinline=True, fastmath=True)
@@ -195,7 +199,7 @@ def fine_scores(
                 _norm_products(norm_weights[p], powers[g], norm[g])
                 normed[g] = p
             q = pair_output[i]
-            norms[q] = norm[g]
+            copy_vector(norm[g], norms[q])
             cross[q] = np.float32(0.0)
         # images outside, orientations inside: a block of shifted images stays in the cache
         width = rows.shape[1]

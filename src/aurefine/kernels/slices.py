@@ -14,6 +14,8 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
+from aurefine.kernels.copying import copy_vector
+
 __all__ = ["extract_slices", "voxel_index"]
 
 _BLOCK = 256
@@ -173,5 +175,5 @@ def extract_slices(volume, rotations, pixel_x, pixel_y, out):
             if whole < n:
                 index[n : whole + _GROUP] = 0
                 _interpolate(flat, index, step_y, step_z, fractions, whole, last_re, last_im, 0)
-                row_re[whole:] = last_re[: n - whole]
-                row_im[whole:] = last_im[: n - whole]
+                copy_vector(last_re[: n - whole], row_re[whole:])
+                copy_vector(last_im[: n - whole], row_im[whole:])

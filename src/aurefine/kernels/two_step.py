@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from aurefine.kernels.copying import copy_matrix, copy_vector
 from aurefine.kernels.posterior import select_significant
 from aurefine.kernels.slices import extract_slices
 
@@ -108,9 +109,9 @@ def _append(values, n, more):
     """Append to a vector of which `n` entries are used, growing it when it is full."""
     if n + more.size > values.size:
         longer = np.empty(2 * (n + more.size), values.dtype)
-        longer[:n] = values[:n]
+        copy_vector(values[:n], longer)
         values = longer
-    values[n : n + more.size] = more
+    copy_vector(more, values[n:])
     return values
 
 
@@ -161,8 +162,8 @@ def score_likely(
         for start in range(0, own.size, _CHUNK):
             n = min(_CHUNK, own.size - start)
             for c in range(n):
-                part[c] = slices[own[start + c]]
-                power[c] = powers[own[start + c]]
+                copy_vector(slices[own[start + c]], part[c])
+                copy_vector(powers[own[start + c]], power[c])
             np.dot(part[:n], rows[p].T, cross[start : start + n])
             _norm_terms(norm_weights[p], power[:n], norms[start : start + n])
         for i in range(own.size):
@@ -188,7 +189,7 @@ def _add_pixels(volume, rotations, chosen, pixel_x, pixel_y, rows, norm_weights,
     for start in range(0, chosen.size, _CHUNK):
         n = min(_CHUNK, chosen.size - start)
         for c in range(n):
-            matrices[c] = rotations[chosen[start + c]]
+            copy_matrix(rotations[chosen[start + c]], matrices[c])
         extract_slices(volume, matrices[:n], pixel_x, pixel_y, slices[:n])
         np.dot(slices[:n], rows.T, products[:n])
         for c in range(n):
@@ -288,8 +289,8 @@ def score_local(
                 chosen = _near_the_best(chosen, weights, drop)
             part = np.empty((n_offsets, 2 * (end - begin)), np.float32)
             for t in range(n_offsets):
-                part[t, : end - begin] = rows[p, t, begin:end]
-                part[t, end - begin :] = rows[p, t, n_pixels + begin : n_pixels + end]
+                copy_vector(rows[p, t, begin:end], part[t])
+                copy_vector(rows[p, t, n_pixels + begin : n_pixels + end], part[t, end - begin :])
             _add_pixels(
                 volume,
                 listed,

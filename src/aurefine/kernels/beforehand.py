@@ -1,0 +1,69 @@
+"""Compiling kernels in a second process before they are needed, where a run is the first one.
+
+Numba compiles one function at a time in a process. What the other process has stored in the cache
+by the time that it is needed here is loaded from there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from aurefine.kernels.signatures import LATER_KERNELS
+
+__all__ = ["compiled_beside"]
+
+
+@contextlib.contextmanager
+def compiled_beside() -> Iterator[None]:
+    """Compile the kernels that are not in the cache in another process, as long as the block runs.
+
+    Does nothing if they are all there, or if the cache or a process can not be had.
+    """
+    child = None
+    if not _are_stored():
+        with contextlib.suppress(OSError):
+            child = subprocess.Popen(
+                [sys.executable, "-m", __name__, str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+    try:
+        yield
+    finally:
+        if child is not None:
+            child.terminate()
+            child.wait()
+
+
+def _are_stored() -> bool:
+    """Whether there is nothing to compile, or nowhere to store it."""
+    folder = Path(LATER_KERNELS[0][0].stats.cache_path)
+    if folder.exists() and not os.access(folder, os.W_OK):
+        return True
+    for kernel, _ in LATER_KERNELS:
+        code = kernel.py_func.__code__
+        names = f"*.{kernel.py_func.__qualname__}-{code.co_firstlineno}.*.nbi"
+        written = [path.stat().st_mtime for path in folder.glob(names)]
+        if max(written, default=0.0) < Path(code.co_filename).stat().st_mtime:
+            return False
+    return True
+
+
+def _compile_all(parent: int) -> None:
+    """Compile one kernel after the other, until the process that asked for it is gone."""
+    for kernel, types in LATER_KERNELS:
+        if os.getppid() != parent:
+            return
+        kernel.compile(types)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # which goes to the whole group
+    _compile_all(int(sys.argv[1]))
