@@ -18,7 +18,7 @@ from aurefine.refine.expectation import HalfExpectation
 from aurefine.refine.pixels import half_plane_rings
 from aurefine.refine.profile import Stopwatch
 from aurefine.refine.projector import build_projector
-from aurefine.refine.search import _distinct, child_rotations
+from aurefine.refine.search import _distinct, child_rotations, fill_child_rotations
 from aurefine.refine.state import Poses
 from aurefine.refine.sums import HalfSums
 from aurefine.refine.work import WorkList, cut_batches
@@ -470,3 +470,20 @@ def test_distinct_orientations_are_those_of_sorting(n, largest, pool):
     assert np.array_equal(distinct, expected)
     assert np.array_equal(inverse, expected_inverse)
     assert inverse.dtype == np.int64
+
+
+@pytest.mark.parametrize("is_local", [False, True])
+@pytest.mark.parametrize("is_sorted", [False, True])
+def test_rotations_of_children_are_the_same_for_lists_and_single_ones(
+    is_local, is_sorted, simulate, options, plan_for
+):
+    case = simulate(2)
+    plan = plan_for(case, options(), current_size=14, is_local=is_local, perturbation=0.2)
+    n_pixels = 12 * 4**plan.sampling.order if is_local else len(plan.grid.pixel)
+    rng = np.random.default_rng(1)
+    orientations = rng.integers(0, n_pixels * len(plan.psi), 300)
+    if is_sorted:
+        orientations.sort()
+    found = np.empty((300, plan.n_children, 3, 3), np.float32)
+    fill_child_rotations(orientations, plan, found)
+    assert np.array_equal(found, child_rotations(orientations, plan).astype(np.float32))

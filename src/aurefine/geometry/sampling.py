@@ -42,6 +42,7 @@ __all__ = [
     "perturbation_rotation",
     "psi_angles",
     "psi_windows",
+    "upright_rotations",
 ]
 
 Float = npt.NDArray[np.float64]
@@ -230,6 +231,28 @@ def _subdivided(step: float, oversampling: int) -> Float:
     return parts
 
 
+def upright_rotations(
+    pixel: npt.ArrayLike, order: int, perturbation_matrix: npt.ArrayLike
+) -> Float:
+    """Perturbed rotation matrices of directions, for an in-plane angle of 0.
+
+    Parameters
+    ----------
+    pixel : array_like of int, shape (...)
+        Nested HEALPix indices.
+    order : int
+    perturbation_matrix : array_like, shape (3, 3)
+        See `perturbation_rotation`.
+
+    Returns
+    -------
+    ndarray, shape (..., 3, 3), float64
+    """
+    rot, tilt = pixel_angles(pixel, order)
+    matrices: Float = matrix_from_euler(rot, tilt, 0.0) @ np.asarray(perturbation_matrix)
+    return matrices
+
+
 def _compose(
     pixel: npt.NDArray[np.integer], psi: Float, order: int, perturbation_matrix: npt.ArrayLike
 ) -> Float:
@@ -238,8 +261,7 @@ def _compose(
     The in-plane angle only mixes the first two rows, so the trigonometry of the direction
     and the perturbation are done once per pixel.
     """
-    rot, tilt = pixel_angles(pixel, order)
-    upright = matrix_from_euler(rot, tilt, 0.0) @ np.asarray(perturbation_matrix)  # (n, a, 3, 3)
+    upright = upright_rotations(pixel, order, perturbation_matrix)  # (n, a, 3, 3)
     radians = np.deg2rad(psi)[:, None, :, None]  # (n, 1, b, 1)
     cos_psi, sin_psi = np.cos(radians), np.sin(radians)
     first, second, third = np.moveaxis(upright[:, :, None], -2, 0)  # each (n, a, 1, 3)

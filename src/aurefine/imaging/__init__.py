@@ -7,7 +7,6 @@ from aurefine.imaging.masks import (
     background_weight,
     normalisation_statistics,
     radius_squared_map,
-    radius_squared_plane,
     soft_sphere,
     soft_sphere_fill,
 )
@@ -21,7 +20,6 @@ __all__ = [
     "normalisation_statistics",
     "power_by_ring",
     "radius_squared_map",
-    "radius_squared_plane",
     "soft_sphere",
     "soft_sphere_fill",
 ]

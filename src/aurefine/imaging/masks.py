@@ -14,7 +14,6 @@ __all__ = [
     "background_weight",
     "normalisation_statistics",
     "radius_squared_map",
-    "radius_squared_plane",
     "soft_sphere",
     "soft_sphere_fill",
 ]
@@ -36,12 +35,6 @@ def radius_squared_map(n: int, ndim: int) -> npt.NDArray[np.int32]:
     for _ in range(ndim - 1):
         r2 = r2[..., None] + axis2
     return r2
-
-
-def radius_squared_plane(n: int, z: int) -> npt.NDArray[np.int32]:
-    """Plane z of the 3D `radius_squared_map`, shape (n, n), int32."""
-    plane: npt.NDArray[np.int32] = radius_squared_map(n, 2) + np.int32((z - n // 2) ** 2)
-    return plane
 
 
 def background_weight(

@@ -15,11 +15,13 @@ import numpy.typing as npt
 __all__ = [
     "add_mirror_images",
     "average_unpadded",
+    "blend_by_radius",
     "crop_transform",
     "extract_slices",
     "floor_sums",
     "insert_slices",
     "shell_sums",
+    "sums_by_radius",
     "symmetrise_planes",
     "wiener_transform",
     "words_to_floats",
@@ -307,3 +309,34 @@ def crop_transform(
 def _centring(x: Array, y: Array, z: Array) -> Array:
     """Signs that move the origin from the corner of a box to its middle."""
     return 1 - 2 * ((x + y + z) % 2)
+
+
+def blend_by_radius(
+    values: Array,
+    factor: float,
+    weight: Array,
+    other: float,
+    divisor: Array,
+    first_plane: int,
+    last_plane: int,
+    out: Array,
+    first_voxel: int,
+) -> None:
+    """Blend voxels with a constant; see `maps.blend_by_radius`."""
+    n = len(values)
+    r2 = _squared_distance(n)[first_plane:last_plane]
+    inner = slice(first_voxel, first_voxel + n)
+    planes = slice(first_voxel + first_plane, first_voxel + last_plane)
+    own = values[first_plane:last_plane] * factor * (1 - weight[r2]) + weight[r2] * other
+    out[planes, inner, inner] = own / divisor[r2]
+
+
+def sums_by_radius(values: Array, weight: Array, first_plane: int, last_plane: int) -> Array:
+    """Sum a weight, and its product with the values; see `maps.sums_by_radius`."""
+    w = weight[_squared_distance(len(values))[first_plane:last_plane]].astype(np.float64)
+    return np.array([w.sum(), (w * values[first_plane:last_plane]).sum()])
+
+
+def _squared_distance(n: int) -> Array:
+    axis2 = (np.arange(n) - n // 2) ** 2
+    return np.asarray(axis2[:, None, None] + axis2[:, None] + axis2)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aurefine.geometry import sampling as grids
+from aurefine.kernels.rotations import turn_in_plane
 from aurefine.kernels.scoring import shifted_rows, slice_norms
 from aurefine.kernels.slices import extract_slices
 from aurefine.parallel.pool import WorkerPool
@@ -73,12 +74,7 @@ def make_coarse_table(
     searched = np.flatnonzero(prior > 0)
     orientation = (searched[:, None] * n_psi + np.arange(n_psi)).ravel()
     log_prior = np.repeat(np.log(prior[searched] / prior.mean()), n_psi).astype(np.float32)
-    rotations = grids.coarse_rotations(
-        np.repeat(plan.grid.pixel[searched], n_psi),
-        np.tile(plan.psi, len(searched)),
-        plan.sampling.order,
-        plan.perturbation,
-    ).astype(np.float32)
+    rotations = _rotations(searched, plan)
     n, n_coarse = len(orientation), geometry.n_coarse
     if TABLE_BYTES * n * n_coarse > byte_limit:
         return CoarseTable(rotations, orientation, log_prior, None, None)
@@ -91,6 +87,20 @@ def make_coarse_table(
 
     pool.map(fill, range(0, n, _TILE))
     return CoarseTable(rotations, orientation, log_prior, slices, norms)
+
+
+def _rotations(directions: IntArray, plan: IterationPlan) -> Float32:
+    """Rotations of some directions at all in-plane angles, which change fastest."""
+    n_psi = len(plan.psi)
+    upright = grids.upright_rotations(
+        plan.grid.pixel[directions, None], plan.sampling.order, plan.perturbation
+    )
+    direction = np.repeat(np.arange(len(directions)), n_psi)
+    psi = np.tile(np.arange(n_psi), len(directions))
+    angles = np.deg2rad(plan.psi)[:, None]
+    out = np.empty((len(psi), 1, 3, 3), np.float32)
+    turn_in_plane(upright, direction, psi, np.cos(angles), np.sin(angles), out)
+    return out[:, 0]
 
 
 def extract_with_powers(

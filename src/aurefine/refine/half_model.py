@@ -9,9 +9,11 @@ import numpy.typing as npt
 
 from aurefine.fourier import lowpass_filter
 from aurefine.fourier.filters import lowpass_profile
-from aurefine.imaging import background_profile, radius_squared_plane
+from aurefine.imaging import background_profile
+from aurefine.kernels.maps import blend_by_radius
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.economy import is_subset
+from aurefine.refine.half_volume import over_planes
 from aurefine.refine.iteration import IterationSettings, RefinementInput
 from aurefine.refine.maximisation import (
     MapSpectra,
@@ -106,13 +108,20 @@ def _flatten(
     if second is not None:
         mean = float((new_map * second).sum() / max(float(second.sum()), 1e-30))
 
-    def flatten(z: int) -> None:
-        plane = new_map[z]
-        plane *= np.float32(1) - outside[radius_squared_plane(box, z)] if mask is None else mask[z]
-        if second is not None:
-            plane[:] = plane * (1 - second[z]) + mean * second[z]
+    one, zero = np.float32(1), np.float32(0)
+    ones = np.ones_like(outside)
 
-    pool.map(flatten, range(box))
+    def flatten(first: int, last: int) -> None:
+        planes = slice(first, last)
+        if mask is None:
+            blend_by_radius(new_map, one, outside, zero, ones, first, last, new_map, 0)
+        else:
+            new_map[planes] *= mask[planes]
+        if second is not None:
+            new_map[planes] *= 1 - second[planes]
+            new_map[planes] += mean * second[planes]
+
+    over_planes(pool, box, flatten)
     return new_map
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from aurefine.io.file_array import release_pages
 from aurefine.parallel.pool import WorkerPool
-from aurefine.parallel.ranges import even_parts
+from aurefine.parallel.ranges import even_parts, n_pieces
 
 __all__ = [
     "give_back",
@@ -31,7 +31,8 @@ __all__ = [
 
 Result = TypeVar("Result")
 
-_PIECES = 32  # that the planes of a volume are cut into
+_PIECES = 32  # that the planes of a volume are cut into at most
+_FEW_VOXELS = 1 << 16  # that are not worth waking another thread
 _SMALL = 8 << 20  # voxels
 _MIDDLE = 0.9  # planes with at least this share of rows in the sphere are stored whole
 
@@ -63,7 +64,7 @@ def over_planes(
     pool: WorkerPool, n_planes: int, function: Callable[[int, int], Result]
 ) -> list[Result]:
     """Call a function with the first and the last plane of each piece of a volume."""
-    pieces = even_parts(n_planes, _PIECES)
+    pieces = even_parts(n_planes, n_pieces(n_planes**3 // 2, _FEW_VOXELS, _PIECES))
     return pool.map(lambda piece: function(piece.start, piece.stop), pieces)
 
 

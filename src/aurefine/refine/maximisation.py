@@ -10,7 +10,8 @@ import numpy.typing as npt
 import scipy.fft
 
 from aurefine.geometry.symmetry import PointGroup
-from aurefine.imaging import background_profile, radius_squared_plane
+from aurefine.imaging import background_profile
+from aurefine.kernels.maps import blend_by_radius, sums_by_radius
 from aurefine.kernels.volume import (
     add_mirror_images,
     floor_sums,
@@ -42,6 +43,7 @@ Complex64 = npt.NDArray[np.complex64]
 IntArray = npt.NDArray[np.int64]
 
 _LARGE_VOLUME = 32 << 20  # bytes of sums that are symmetrised in two steps, to save memory
+_FFT_VOXELS = 1 << 16  # of the planes that one task transforms along y
 _FFT_ROWS = 4  # of the half-way transform that one task takes
 
 
@@ -194,30 +196,29 @@ def reconstruct(
             sums, size, inverse_prior, options.gridding_iterations, pool
         )
 
-        def plane(z: int) -> Complex64:
-            values: Complex64 = transform[z % size]
+        def planes(first: int, last: int) -> Complex64:
+            values: Complex64 = transform[np.arange(first, last) % size]
             return values
 
     else:
         floor = _mean_weights(sums, inverse_prior, r_max, pool) / 1000
         n_x = min(sums.radius, size // 2) + 1
 
-        def plane(z: int) -> Complex64:
-            values = np.zeros((size, n_x), np.complex64)
-            iz = z + edge // 2
+        def planes(first: int, last: int) -> Complex64:
+            values = np.zeros((last - first, size, n_x), np.complex64)
             wiener_transform(
                 sums.volume,
                 sums.padding,
                 sums.radius,
                 inverse_prior,
                 floor,
-                iz,
-                iz + 1,
-                values[None],
+                first + edge // 2,
+                last + edge // 2,
+                values,
             )
             return values
 
-    found = _cropped_inverse(plane, sums.radius, size, box, pool)
+    found = _cropped_inverse(planes, sums.radius, size, box, pool)
     _finish_map(found, size, pool)
     return found
 
@@ -239,27 +240,23 @@ def _mean_weights(sums: HalfSums, inverse_prior: Float, n_rings: int, pool: Work
 def _finish_map(values: Float32, size: int, pool: WorkerPool) -> None:
     """Scale a map, replace what is outside the sphere by its mean, undo the interpolation."""
     box = len(values)
+    factor = np.float32(box**2)
     outside = background_profile(box, 3, box / 2, 3.0)
     correction = interpolation_profile(box, size)
-
-    def weigh(z: int) -> tuple[float, float]:
-        weight = outside[radius_squared_plane(box, z)]
-        values[z] *= np.float32(box**2)
-        return float(weight.sum(dtype=float)), float((weight * values[z]).sum(dtype=float))
-
-    weights = np.array(pool.map(weigh, range(box))).sum(axis=0)
-    mean = np.float32(weights[1] / weights[0]) if weights[0] else np.float32(0)
-
-    def finish(z: int) -> None:
-        index = radius_squared_plane(box, z)
-        weight = outside[index]
-        values[z] = (values[z] * (np.float32(1) - weight) + weight * mean) / correction[index]
-
-    pool.map(finish, range(box))
+    parts = over_planes(pool, box, lambda first, last: sums_by_radius(values, outside, first, last))
+    n_voxels, total = np.sum(parts, axis=0)
+    mean = np.float32(factor * total / n_voxels) if n_voxels else np.float32(0)
+    over_planes(
+        pool,
+        box,
+        lambda first, last: blend_by_radius(
+            values, factor, outside, mean, correction, first, last, values, 0
+        ),
+    )
 
 
 def _cropped_inverse(
-    plane: Callable[[int], Complex64],
+    planes: Callable[[int, int], Complex64],
     radius: int,
     size: int,
     box: int,
@@ -272,9 +269,9 @@ def _cropped_inverse(
 
     Parameters
     ----------
-    plane : callable
-        Returns plane z of the centred transform, shape (size, n_x); n_x may be less than
-        size // 2 + 1 if what follows is zero.
+    planes : callable
+        Returns planes first <= z < last of the centred transform, shape (last - first, size, n_x);
+        n_x may be less than size // 2 + 1 if what follows is zero.
     radius : int
         Planes with \|z\| >= radius are zero.
     size, box : int
@@ -287,13 +284,17 @@ def _cropped_inverse(
     start = size // 2 - box // 2
     inner = slice(start, start + box)
     reach = min(radius, size // 2) - 1
-    n_x = plane(0).shape[1]
+    n_x = planes(0, 1).shape[2]
     half_way = np.zeros((size, box, n_x), np.complex64)  # (z frequency, y, x frequency)
 
-    def along_y(z: int) -> None:
-        half_way[z % size] = scipy.fft.ifft(plane(z), axis=0, workers=1)[inner]
+    n_together = max(1, _FFT_VOXELS // (size * n_x))
 
-    pool.map(along_y, range(-reach, reach + 1))
+    def along_y(first: int) -> None:
+        last = min(first + n_together, reach + 1)
+        found = scipy.fft.ifft(planes(first, last), axis=1, workers=1)[:, inner]
+        half_way[np.arange(first, last) % size] = found
+
+    pool.map(along_y, range(-reach, reach + 1, n_together))
     out: Float32 = np.empty((box, box, box), np.float32)
 
     def along_z_and_x(first: int) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
-from aurefine.imaging import radius_squared_plane
+from aurefine.kernels.maps import blend_by_radius
 from aurefine.kernels.volume import crop_transform
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.half_volume import over_planes, zero_half_volume
@@ -102,12 +102,15 @@ def _padded_map(reference: Float32, size: int, pool: WorkerPool) -> Float32:
     """Correct a map for the interpolation and put it into the middle of a larger box."""
     n = len(reference)
     start = size // 2 - n // 2
-    inner = slice(start, start + n)
     correction = interpolation_profile(n, size)
+    nothing = np.zeros_like(correction)
+    one, zero = np.float32(1), np.float32(0)
     out = np.zeros((size,) * 3, np.float32)
-
-    def fill(z: int) -> None:
-        out[start + z, inner, inner] = reference[z] / correction[radius_squared_plane(n, z)]
-
-    pool.map(fill, range(n))
+    over_planes(
+        pool,
+        n,
+        lambda first, last: blend_by_radius(
+            reference, one, nothing, zero, correction, first, last, out, start
+        ),
+    )
     return out

@@ -12,6 +12,7 @@ from aurefine.geometry import sampling as grids
 from aurefine.geometry.euler import euler_from_matrix
 from aurefine.kernels.pairs import sort_pairs
 from aurefine.kernels.posterior import normalise_posterior, select_best_correlation
+from aurefine.kernels.rotations import turn_in_plane
 from aurefine.kernels.scoring import fine_scores, shifted_rows
 from aurefine.kernels.vectors import LANES
 from aurefine.parallel.pool import WorkerPool
@@ -27,6 +28,7 @@ __all__ = [
     "Posterior",
     "best_angles",
     "child_rotations",
+    "fill_child_rotations",
     "fine_search",
     "gathered",
 ]
@@ -121,7 +123,7 @@ def fine_search(
         )
 
     def rotate(own: slice) -> None:
-        rotations[own] = child_rotations(orientations[own], plan)
+        fill_child_rotations(orientations[own], plan, rotations[own])
 
     n_rotated = n_pieces(len(orientations), _FEW_ORIENTATIONS, _TASKS)
     pool.map(rotate, even_parts(len(orientations), n_rotated))
@@ -199,13 +201,33 @@ def child_rotations(orientations: IntArray, plan: IterationPlan) -> Float:
         return plan.given_rotations[orientations][:, None]
     row, psi = np.divmod(orientations, len(plan.psi))
     return grids.oversampled_rotations(
-        row if plan.sampling.is_local else plan.grid.pixel[row],
+        _pixels(row, plan),
         plan.psi[psi],
         plan.sampling.order,
         plan.sampling.psi_step,
         plan.sampling.oversampling,
         plan.perturbation,
     )
+
+
+def fill_child_rotations(orientations: IntArray, plan: IterationPlan, out: Float32) -> None:
+    """Write what `child_rotations` returns to `out`, quickly if orientations are sorted."""
+    if plan.given_rotations is not None:
+        out[:] = child_rotations(orientations, plan)
+        return
+    sampling = plan.sampling
+    row, psi = np.divmod(orientations, len(plan.psi))
+    is_new = np.diff(row, prepend=-1) != 0
+    children = grids.child_pixels(_pixels(row[is_new], plan), sampling.oversampling)
+    order = sampling.order + sampling.oversampling
+    upright = grids.upright_rotations(children, order, plan.perturbation)
+    angles = np.deg2rad(grids.oversampled_psi(plan.psi, sampling.psi_step, sampling.oversampling))
+    turn_in_plane(upright, np.cumsum(is_new) - 1, psi, np.cos(angles), np.sin(angles), out)
+
+
+def _pixels(row: IntArray, plan: IterationPlan) -> IntArray:
+    """HEALPix pixels of coarse directions, which local searches number by them."""
+    return row if plan.sampling.is_local else plan.grid.pixel[row]
 
 
 def best_angles(
