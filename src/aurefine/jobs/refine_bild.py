@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 __all__ = ["orientation_scene"]
 
+_CYLINDER = ".color %g 0 %g\n.cylinder %g %g %g %g %g %g %g\n"
 _SHORTEST = 0.01  # Å; cylinders below this in all components are left out
 
 
@@ -51,8 +52,5 @@ def orientation_scene(
     inner = radius * view + radius
     outer = (radius + 0.3 * radius * pdf / peak)[:, None] * view + radius
     shown = (pdf > 0) & (np.abs(outer - inner) >= _SHORTEST).any(axis=1)
-    lines = []
-    for start, end, color in zip(inner[shown], outer[shown], red[shown], strict=True):
-        ends = " ".join(f"{value:g}" for value in (*start, *end, width))
-        lines.append(f".color {color:g} 0 {1 - color:g}\n.cylinder {ends}\n")
-    return "".join(lines)
+    rows = np.column_stack([red, 1 - red, inner, outer, np.full(len(pdf), width)])[shown]
+    return "".join(_CYLINDER % tuple(row) for row in rows.tolist())
