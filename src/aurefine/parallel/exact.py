@@ -42,10 +42,10 @@ class ExactSum:
         if not (np.abs(rest) < 2.0**159).all():
             raise ValueError("a term is not finite or too large to be added")
         for k in range(_N_DIGITS - 1, -1, -1):
-            exponent = _LOWEST + _DIGIT_BITS * k
-            digit = np.trunc(np.ldexp(rest, -exponent))
+            unit = 2.0 ** (_LOWEST + _DIGIT_BITS * k)  # products with it are exact
+            digit = np.trunc(rest / unit)
             self.digits[k] += digit.astype(np.int64)
-            rest -= np.ldexp(digit, exponent)
+            rest -= digit * unit
 
     def value(self) -> Float:
         """Return the sums, shape (n,)."""
