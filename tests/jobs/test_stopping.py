@@ -82,6 +82,24 @@ def test_a_wrapped_stop_comes_out_as_itself():
         wrap_stop()
 
 
+def lose_stop():
+    """What a callback of compiled code does: the exception is shown, and forgotten."""
+
+    class Lost:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1)
+
+    Lost()
+    raise RuntimeError("no compiled object yet")
+
+
+def test_a_stop_that_was_lost_comes_out_all_the_same(capfd):
+    with pytest.raises(TerminatedError), stoppable(nothing), unwrapped_stop():
+        lose_stop()
+    assert capfd.readouterr().err == ""
+
+
 def test_other_errors_pass_through():
     with pytest.raises(ValueError, match="wrong"), unwrapped_stop():
         raise ValueError("wrong")

@@ -6,9 +6,11 @@ import contextlib
 import os
 import select
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import Any
 
 __all__ = [
     "TerminatedError",
@@ -135,6 +137,7 @@ def stoppable(last_words: Callable[[int], None], *, is_hasty: bool = False) -> I
     left = threading.Event()
     watch = threading.Thread(target=_watch, args=(wakes, left, last_words, stop), daemon=True)
     before = {number: signal.getsignal(number) for number in _SIGNALS}
+    old_hook, sys.unraisablehook = sys.unraisablehook, _without_stops(sys.unraisablehook)
     old_wake = signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     watch.start()
     _stops.append(stop)
@@ -149,15 +152,26 @@ def stoppable(last_words: Callable[[int], None], *, is_hasty: bool = False) -> I
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         signal.set_wakeup_fd(old_wake)
+        sys.unraisablehook = old_hook
         os.close(wake)  # ends the thread
         watch.join(_GRACE)
+
+
+def _without_stops(hook: Callable[[Any], object]) -> Callable[[Any], None]:
+    """Do not show exceptions of signals that were lost; see `unwrapped_stop`."""
+
+    def show(lost: Any) -> None:
+        if not isinstance(lost.exc_value, (KeyboardInterrupt, TerminatedError)):
+            hook(lost)
+
+    return show
 
 
 @contextlib.contextmanager
 def unwrapped_stop() -> Iterator[None]:
     """Raise Ctrl-C or a signal as itself if other code has wrapped it in its own exception.
 
-    Compiled code does so when the signal arrives at its edge.
+    Compiled code does so when the signal arrives at its edge; the compiler loses it, and fails.
     """
     try:
         yield
@@ -167,6 +181,8 @@ def unwrapped_stop() -> Iterator[None]:
             if isinstance(cause, (KeyboardInterrupt, TerminatedError)):
                 raise cause from None
             cause = cause.__cause__ or cause.__context__
+        if _stops and _stops[-1].number and not _stops[-1].is_waiting:
+            _stops[-1].leave()  # where compiled code calls Python, exceptions are lost
         raise
 
 

@@ -11,12 +11,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from aurefine.kernels.signatures import LATER_KERNELS
 
 __all__ = ["compiled_beside"]
+
+_POLL = 0.2  # seconds
 
 
 @contextlib.contextmanager
@@ -56,14 +60,15 @@ def _are_stored() -> bool:
     return True
 
 
-def _compile_all(parent: int) -> None:
-    """Compile one kernel after the other, until the process that asked for it is gone."""
-    for kernel, types in LATER_KERNELS:
-        if os.getppid() != parent:
-            return
-        kernel.compile(types)
+def _end_with(parent: int) -> None:
+    """End this process when the one that has started it is gone, however that ended."""
+    while os.getppid() == parent:
+        time.sleep(_POLL)
+    os._exit(0)
 
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # which goes to the whole group
-    _compile_all(int(sys.argv[1]))
+    threading.Thread(target=_end_with, args=[int(sys.argv[1])], daemon=True).start()
+    for _kernel, _types in LATER_KERNELS:
+        _kernel.compile(_types)
