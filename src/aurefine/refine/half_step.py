@@ -14,7 +14,7 @@ from aurefine.geometry.directions import direction_index, pixel_angles
 from aurefine.geometry.euler import direction_from_angles, matrix_from_euler
 from aurefine.kernels.posterior import offset_moments
 from aurefine.parallel.pool import WorkerPool
-from aurefine.parallel.ranges import balanced_ranges, n_pieces
+from aurefine.parallel.ranges import balanced_ranges, even_parts, n_pieces
 from aurefine.refine import coarse, search
 from aurefine.refine.batch import PreparedBatch, begin_batch
 from aurefine.refine.batch_result import BatchResult, join_results
@@ -39,7 +39,6 @@ Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 _PREPARING = "preparing images"
-_BLOCK = 16  # particles whose weights one thread makes at a time
 _TASKS = 32  # pieces that the pairs of a batch are cut into
 _PAIR_BYTES = 320  # working memory per significant coarse pair, with 4 x 8 children
 _LEAST_NOISE = np.float32(1e-3)  # of premultiplied images near the zeros of the CTF, relative
@@ -181,14 +180,14 @@ class HalfStep:
         """
         all_weights = tuple(np.empty((4, *batch.transfer.shape), np.float32))
 
-        def fill(start: int) -> None:
-            part = slice(start, start + _BLOCK)
+        def fill(part: slice) -> None:
             of_part = batch.part(part), noise_group[part], self.plan, self.geometry
             found = coarse.score_weights(*of_part) + backprojection_weights(*of_part)
             for weights, values in zip(all_weights, found, strict=True):
                 weights[part] = values
 
-        self.pool.map(fill, range(0, len(noise_group), _BLOCK))
+        n_parts = n_pieces(batch.transfer.size, search.FEW_SAMPLES, _TASKS)
+        self.pool.map(fill, even_parts(len(noise_group), n_parts))
         return all_weights
 
     def _coarse(

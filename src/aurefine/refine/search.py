@@ -38,11 +38,10 @@ Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 Number = TypeVar("Number", bound=np.number[Any])
 
-_ROW_BLOCK = 64  # shifted images that one thread makes at a time
 _TASKS = 64  # pieces that the orientations or the particles of a batch are cut into
 # that are not worth waking another thread
 FEW_PAIRS, FEW_SAMPLES = 256, 1 << 17
-_FEW_ORIENTATIONS = 64
+_FEW_ORIENTATIONS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,12 +277,11 @@ def _fine_rows(
     images = np.ascontiguousarray(masked)
     multipliers = np.ascontiguousarray(cross_weights)
 
-    def fill(start: int) -> None:
-        part = slice(start, start + _ROW_BLOCK)
+    def fill(part: slice) -> None:
         rows[part, length:] = 0
         shifted_rows(
             images, multipliers, cosines, sines, row_particle[part], row_offset[part], rows[part]
         )
 
-    pool.map(fill, range(0, len(rows), _ROW_BLOCK))
+    pool.map(fill, even_parts(len(rows), n_pieces(rows.size, 4 * FEW_SAMPLES, _TASKS)))
     return gathered(position * n_child, key, pool), rows
