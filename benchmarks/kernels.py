@@ -25,9 +25,17 @@ from aurefine.geometry import sampling
 from aurefine.geometry.directions import asymmetric_unit
 from aurefine.geometry.symmetry import point_group
 from aurefine.kernels.accumulate import combine_images
+from aurefine.kernels.byte_products import (
+    GROUP,
+    best_from_bytes,
+    bytes_pay,
+    pack_rows,
+    pack_slices,
+)
 from aurefine.kernels.fixed_point import insert_slices
 from aurefine.kernels.scoring import fine_scores, finish_coarse_scores
 from aurefine.kernels.slices import extract_slices
+from aurefine.kernels.two_step import best_over_offsets
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.exact_volume import VolumeScales
 from aurefine.refine.maximisation import reconstruct, symmetrise
@@ -189,6 +197,41 @@ def coarse_scoring(repeats: int) -> float:
     return 2 * n * n_offsets * n_orientations * 2 * n_pixels / best(score, repeats)
 
 
+def first_look(repeats: int) -> float:
+    """Flops that the first look at all orientations stands for, 72 images x 21 offsets.
+
+    Products of bytes where the processor has them; slices are packed each time, images once.
+    """
+    rng = np.random.default_rng(0)
+    n, n_offsets, n_orientations, n_pixels = 72, 21, 256, 177
+    rows = rng.standard_normal((n, n_offsets, 2 * n_pixels), dtype=np.float32)
+    slices = rng.standard_normal((n_orientations, 2 * n_pixels), dtype=np.float32)
+    powers, weights = slices[:, :n_pixels] ** 2, rng.random((n, n_pixels), np.float32)
+    prior, offset_prior = np.zeros(n_orientations, np.float32), np.zeros((n, n_offsets), np.float32)
+    out = np.empty((n, n_orientations), np.float32)
+    powers = np.ascontiguousarray(powers)
+    if bytes_pay(2 * n_pixels):
+        factor = np.ones(2 * n_pixels, np.float32)
+        n_rows = n * n_offsets
+        packed = np.zeros((-(-n_rows // GROUP), -(-2 * n_pixels // 4), GROUP, 4), np.int8)
+        scale, power = np.empty((2, n_rows), np.float32)
+        middle = np.empty(n_rows, np.int32)
+        pack_rows(rows.reshape(n_rows, -1), factor, packed, scale, middle, power)
+
+        def score() -> None:
+            in_bytes, own_scale, _ = pack_slices(slices, factor)
+            best_from_bytes(
+                packed, scale, middle, weights, in_bytes, own_scale, powers, prior, offset_prior,
+                out,
+            )  # fmt: skip
+    else:
+
+        def score() -> None:
+            best_over_offsets(rows, weights, slices, powers, prior, offset_prior, 24, out)
+
+    return 2 * n * n_offsets * n_orientations * 2 * n_pixels / best(score, 20 * repeats)
+
+
 def fine_scoring(case: Case, per_orientation: int, repeats: int) -> tuple[float, float]:
     """Flops of the second pass per second, and seconds per sample of `combine_images`.
 
@@ -272,6 +315,7 @@ def main() -> int:
     with WorkerPool(1):  # one BLAS thread
         peak = gemm_rate(repeats)
         coarse = coarse_scoring(repeats)
+        look = first_look(repeats)
         rates: dict[str, list[str]] = {}
         for box in arguments.boxes:
             case = make_case(box)
@@ -295,7 +339,8 @@ def main() -> int:
     text = "\n".join(
         [
             f"GEMM peak of one thread: {peak / 1e9:.0f} GFlop/s; "
-            f"coarse scoring: {coarse / 1e9:.0f} GFlop/s, {100 * coarse / peak:.0f} % of it.",
+            f"coarse scoring: {coarse / 1e9:.0f} GFlop/s, {100 * coarse / peak:.0f} % of it; "
+            f"first look: as many products as {look / 1e9:.0f} GFlop/s, {100 * look / peak:.0f} %.",
             f"Copy bandwidth of one thread: {copy_rate(repeats) / 1e9:.1f} GB/s.",
             "",
             *table(["one thread", *boxes], [[k, *v] for k, v in rates.items()]),

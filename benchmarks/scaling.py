@@ -112,7 +112,7 @@ def main() -> int:
     parser.add_argument("--o", type=Path, help="file for the tables")
     arguments = parser.parse_args()
     where = surroundings(sys.argv)
-    refine3d._write_plots = lambda *_: None  # they are no part of the iterations
+    refine3d.write_figures = lambda *_: None  # they are no part of the iterations
     most = max(arguments.threads, default=1)
     seconds(simulated(arguments, arguments.box, arguments.number), arguments, most)
     lines = ["# Scaling", "", f"Symmetry {arguments.sym}.", ""]

@@ -12,6 +12,7 @@ from aurefine.kernels import reference
 from aurefine.kernels.ctf import ctf_values
 from aurefine.kernels.reference_search import score_list
 from aurefine.kernels.scoring import shifted_rows
+from aurefine.refine import exhaustive
 from aurefine.refine.batch import begin_batch, mean_squared_ctf
 from aurefine.refine.coarse import score_weights
 from aurefine.refine.expectation import HalfExpectation
@@ -459,6 +460,21 @@ def test_two_steps_find_what_one_step_finds(
     assert np.array_equal(two.offset_x, one.offset_x)
     assert two.pmax == pytest.approx(one.pmax, rel=1e-3)
     assert two.log_likelihood == pytest.approx(one.log_likelihood, abs=1e-2)
+
+
+def test_a_first_look_at_bytes_changes_nothing(
+    simulate, options, plan_for, half_model, pool, monkeypatch
+):
+    case = simulate(40, ctf=True, noise=1.0, fraction=FRACTION)
+    settings = options(ctf=True, offset_range_px=1.0)
+    plan = plan_for(case, settings, current_size=28, order=3, psi_step=7.5)
+    model = half_model(case, len(plan.grid.rot), sigma2=1 / (2 * BOX**2))
+    at_bytes = align(case, plan, model, pool)  # if the processor can do that
+    monkeypatch.setattr(exhaustive, "bytes_pay", lambda length: False)
+    at_floats = align(case, plan, model, pool)
+    assert np.array_equal(at_bytes.n_significant, at_floats.n_significant)
+    assert np.array_equal(at_bytes.log_likelihood, at_floats.log_likelihood)
+    assert np.array_equal(at_bytes.sums.volume, at_floats.sums.volume)
 
 
 @pytest.mark.parametrize("largest", [3, 40, 10**6])

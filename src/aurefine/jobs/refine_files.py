@@ -224,8 +224,12 @@ def _group_optics(particles: pd.DataFrame, n_groups: int) -> list[int]:
     """Return the optics group (from 1) of each intensity group, or nothing if there are many."""
     if n_groups > _MOST_GROUPS:
         return []
-    first = particles.drop_duplicates("rlnGroupNumber").set_index("rlnGroupNumber")
-    return [int(first["rlnOpticsGroup"].get(number, 1)) for number in range(1, n_groups + 1)]
+    number, first = np.unique(particles["rlnGroupNumber"].to_numpy(np.int64), return_index=True)
+    optics = np.ones(n_groups + 1, np.int64)
+    is_listed = (number >= 0) & (number <= n_groups)
+    optics[number[is_listed]] = particles["rlnOpticsGroup"].to_numpy(np.int64)[first[is_listed]]
+    found: list[int] = optics[1:].tolist()
+    return found
 
 
 def _group_numbers(particles: pd.DataFrame, names: tuple[str, ...]) -> npt.NDArray[np.int64]:

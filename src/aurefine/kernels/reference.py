@@ -12,6 +12,7 @@ import numpy as np
 
 from aurefine.geometry.euler import matrix_from_euler
 from aurefine.kernels.reference_search import (
+    best_from_bytes,
     best_over_offsets,
     exponentiate,
     fine_scores,
@@ -52,6 +53,7 @@ __all__ = [
     "add_mirror_images",
     "add_words",
     "average_unpadded",
+    "best_from_bytes",
     "best_over_offsets",
     "blend_by_radius",
     "children_with_weight",

@@ -10,6 +10,7 @@ import numpy as np
 from aurefine.kernels.reference_volume import Array, Volume, extract_slices
 
 __all__ = [
+    "best_from_bytes",
     "exponentiate",
     "fine_scores",
     "finish_coarse_scores",
@@ -251,9 +252,35 @@ def best_over_offsets(
     out[:] = (cross + offset_priors[:, :, None]).max(axis=1) + log_prior - norms / 2
 
 
-def likely_orientations(best: Array, drop: float) -> tuple[Array, Array]:
+def best_from_bytes(
+    rows: Array,
+    row_scale: Array,
+    row_middle: Array,
+    norm_weights: Array,
+    slices: Array,
+    slice_scale: Array,
+    powers: Array,
+    log_prior: Array,
+    priors: Array,
+    out: Array,
+) -> None:
+    """Log weights at the best offsets; see `byte_products.best_from_bytes`."""
+
+    def unpacked(values: Array) -> Array:  # blocks, quads, rows of a block, bytes of a quad
+        whole: Array = np.swapaxes(values, 1, 2).reshape(-1, values.shape[1] * values.shape[3])
+        return whole.astype(np.int64)
+
+    n_particles, n_orientations = out.shape
+    products = unpacked(rows)[: len(row_scale)] @ unpacked(slices).T - row_middle[:, None]
+    cross = (products * np.outer(row_scale, slice_scale.astype(np.float64)))[:, :n_orientations]
+    norms = norm_weights.astype(np.float64) @ powers.T
+    by_offset = cross.reshape(n_particles, -1, n_orientations) + priors[:, :, None]
+    out[:] = by_offset.max(axis=1) + log_prior - norms / 2
+
+
+def likely_orientations(best: Array, drop: Array) -> tuple[Array, Array]:
     """Orientations that come near the best one; see `two_step.likely_orientations`."""
-    is_likely = best >= best.max(axis=1, keepdims=True) - np.float32(drop)
+    is_likely = best >= best.max(axis=1, keepdims=True) - drop[:, None]
     return np.cumsum([0, *is_likely.sum(axis=1)]), np.nonzero(is_likely)[1]
 
 

@@ -8,6 +8,7 @@ from numba import types
 
 from aurefine.kernels.accumulate import children_with_weight, combine_images
 from aurefine.kernels.accuracy import smallest_offset_error, smallest_rotation_error
+from aurefine.kernels.byte_products import best_from_bytes, bytes_pay, pack_rows, pack_slices
 from aurefine.kernels.fixed_point import add_words, insert_slices, words_to_floats
 from aurefine.kernels.images import shift_transforms
 from aurefine.kernels.local import fill_local_orientations
@@ -25,6 +26,7 @@ __all__ = ["LATER_KERNELS"]
 _B, _I, _D = types.boolean, types.int64, types.float64
 _B2 = types.boolean[:, ::1]
 _N1, _N4 = types.int32[::1], types.int32[:, :, :, ::1]
+_S4, _U4 = types.int8[:, :, :, ::1], types.uint8[:, :, :, ::1]
 _I1, _I2 = types.int64[::1], types.int64[:, ::1]
 _F1, _F2, _F3, _F4 = (
     types.float32[::1],
@@ -39,6 +41,14 @@ _SCALES = types.UniTuple(_F1, 3)
 _OPERATORS = types.Array(types.float64, 3, "C", readonly=True)
 _ANY_F2 = types.float32[:, :]
 
+_FIRST_LOOK: list[tuple[Any, tuple[Any, ...]]] = [
+    (pack_rows, (_F2, _F1, _S4, _F1, _N1, _F1)),
+    (pack_slices, (_F2, _F1)),
+    (best_from_bytes, (_S4, _F1, _N1, _F2, _U4, _F1, _F2, _F1, _F2, _ANY_F2)),
+]
+if not bytes_pay(0):
+    _FIRST_LOOK = [(best_over_offsets, (_F3, _F2, _F2, _F2, _F1, _F2, _I, _ANY_F2))]
+
 # Those that an iteration needs after the first scores, the earliest first. Images and scores of the
 # first pass are not among them: the program compiles these itself in the meantime.
 LATER_KERNELS: list[tuple[Any, tuple[Any, ...]]] = [
@@ -52,9 +62,9 @@ LATER_KERNELS: list[tuple[Any, tuple[Any, ...]]] = [
     (insert_slices, (_WORDS, _SCALES, _F3, _F1, _F1, _F3, _I, _I)),
     (significant_points, (_F2, _D, _I)),
     (normalise_posterior, (_I1, _F3, _F2, _F1, _D, _I1, _D1, _D1, _I, _I)),
-    (best_over_offsets, (_F3, _F2, _F2, _F2, _F1, _F2, _I, _ANY_F2)),
+    *_FIRST_LOOK,
     (score_likely, (_I1, _I1, _F2, _F2, _F1, _F2, _F3, _F2, _D, _I)),
-    (likely_orientations, (_F2, _D)),
+    (likely_orientations, (_F2, _F1)),
     (smallest_rotation_error, (_VOLUME, _D, _D, _D, _I, _F1, _F1, _F1, _I1, _D, _D1)),
     (smallest_offset_error, (_VOLUME, _D, _D, _D, _D1, _F1, _F1, _F1, _D)),
     (

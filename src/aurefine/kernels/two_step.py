@@ -67,7 +67,7 @@ def likely_orientations(best, drop):
     Parameters
     ----------
     best : float32, shape (n_particles, n_orientations)
-    drop : float
+    drop : float32, shape (n_particles,)
 
     Returns
     -------
@@ -79,7 +79,7 @@ def likely_orientations(best, drop):
     limit = np.empty(n_particles, np.float32)
     first = np.zeros(n_particles + 1, np.int64)
     for p in range(n_particles):
-        limit[p] = best[p].max() - drop
+        limit[p] = best[p].max() - drop[p]
         n = 0
         for o in range(n_orientations):
             n += best[p, o] >= limit[p]

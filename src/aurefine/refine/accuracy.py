@@ -113,9 +113,7 @@ def estimate_accuracy(
 
     groups = [rows[particles.optics[rows] == group] for group in np.unique(particles.optics[rows])]
     pieces = [
-        own[part]
-        for own in groups
-        for part in even_parts(len(own), -(-len(own) // _TOGETHER))
+        own[part] for own in groups for part in even_parts(len(own), -(-len(own) // _TOGETHER))
     ]
     found = list(chain.from_iterable(pool.map(estimate, pieces)))
     orientability = np.mean([f[2] for f in found], axis=0)

@@ -7,6 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from aurefine.kernels.byte_products import (
+    GROUP,
+    best_from_bytes,
+    bytes_pay,
+    pack_rows,
+    pack_slices,
+)
 from aurefine.kernels.posterior import significant_points
 from aurefine.kernels.scoring import finish_coarse_scores
 from aurefine.kernels.two_step import (
@@ -44,6 +51,7 @@ _CACHED_FLOATS = 1 << 17  # products that do
 _PROBE = 8  # particles that show how many orientations are likely
 _MOST_LIKELY = 0.1  # share of likely orientations from which on two steps save nothing
 _LIKELY_BLOCK = 4  # particles whose likely orientations one thread scores at a time
+_SURELY = 8.0  # standard deviations of rounding by which likely orientations may seem worse
 
 
 def first_step_pays(plan: IterationPlan, geometry: ImageGeometry) -> bool:
@@ -134,21 +142,27 @@ class ExhaustiveSearch:
         """Choose among the points of likely orientations; None if too many of them are likely."""
         n_particles = len(self.offset_priors)
         n_probe = min(_PROBE, n_particles)
-        best = self._best_over_offsets(slice(0, n_probe))
-        likely = likely_orientations(best, LIKELY_DROP)[1]
+        best, drop = self._best_over_offsets(slice(0, n_probe))
+        likely = likely_orientations(best, drop)[1]
         if len(likely) > _MOST_LIKELY * best.size:
             return None
-        blocks = [(part, best[part]) for part in _parts(0, n_probe, _LIKELY_BLOCK)]
+        blocks = [(part, best[part], drop[part]) for part in _parts(0, n_probe, _LIKELY_BLOCK)]
         if n_particles > n_probe:
-            best = self._best_over_offsets(slice(n_probe, n_particles))
-            parts = _parts(n_probe, n_particles, _LIKELY_BLOCK)
-            blocks += [(p, best[p.start - n_probe : p.stop - n_probe]) for p in parts]
+            best, drop = self._best_over_offsets(slice(n_probe, n_particles))
+            for part in _parts(n_probe, n_particles, _LIKELY_BLOCK):
+                own = slice(part.start - n_probe, part.stop - n_probe)
+                blocks.append((part, best[own], drop[own]))
         return self.pool.map(self._score_likely, blocks)
 
-    def _best_over_offsets(self, particles: slice) -> Float32:
-        """Log weights at the best offset, shape (n_particles, n_orientations).
+    def _best_over_offsets(self, particles: slice) -> tuple[Float32, Float32]:
+        """Log weights at the best offset, and what likely ones may be below the best one.
 
         All images pass each tile of orientations, and products go no farther than the cache.
+
+        Returns
+        -------
+        best : ndarray, shape (n_particles, n_orientations), float32
+        drop : ndarray, shape (n_particles,), float32
         """
         n_particles, n_offsets = particles.stop - particles.start, self.offset_priors.shape[1]
         n_orientations, geometry = len(self.table.orientation), self.geometry
@@ -157,7 +171,9 @@ class ExhaustiveSearch:
         n_together = max(1, _CACHED_FLOATS // (n_offsets * _CACHED_TILE))
         rows = np.empty((n_particles, n_offsets, 2 * n_pixels), np.float32)
         norm_weights = np.ascontiguousarray(self.norm_weights[particles, :n_pixels])
+        priors = np.ascontiguousarray(self.offset_priors[particles])
         best = np.empty((n_particles, n_orientations), np.float32)
+        drop = np.full(n_particles, LIKELY_DROP, np.float32)
 
         def fill(part: slice) -> None:
             own = slice(particles.start + part.start, particles.start + part.stop)
@@ -171,21 +187,69 @@ class ExhaustiveSearch:
                 slices,
                 np.ascontiguousarray(powers),
                 self.table.log_prior[tile],
-                self.offset_priors[particles],
+                priors,
                 n_together,
                 best[:, tile],
             )
 
         self.pool.map(fill, _parts(0, n_particles, n_together))
-        self.pool.map(work, _parts(0, n_orientations, _CACHED_TILE))
-        return best
+        if bytes_pay(2 * n_pixels):
+            drop += self._score_bytes(rows, norm_weights, priors, best)
+        else:
+            self.pool.map(work, _parts(0, n_orientations, _CACHED_TILE))
+        return best, drop
 
-    def _score_likely(self, block: tuple[slice, Float32]) -> Points:
+    def _score_bytes(
+        self, rows: Float32, norm_weights: Float32, priors: Float32, best: Float32
+    ) -> Float32:
+        """Write log weights at the best offset from products of bytes; return what they may lack.
+
+        Slices and images are multiplied by factors that make all pixels of slices about equal.
+        """
+        n_particles, n_offsets, length = rows.shape
+        n_rows, n_orientations = n_particles * n_offsets, best.shape[1]
+        tiles = _parts(0, n_orientations, _CACHED_TILE)
+        strength = np.sqrt(self._slices(tiles[0], length // 2)[1].mean(axis=0))
+        strength[strength == 0] = 1
+        factor = np.concatenate([strength, strength])
+        flat = rows.reshape(n_rows, length)
+        packed = np.zeros((-(-n_rows // GROUP), -(-length // 4), GROUP, 4), np.int8)
+        scale, power = np.empty((2, n_rows), np.float32)
+        middle = np.empty(n_rows, np.int32)
+
+        def pack(part: slice) -> None:
+            own = slice(GROUP * part.start, min(GROUP * part.stop, n_rows))
+            pack_rows(flat[own], factor, packed[part], scale[own], middle[own], power[own])
+
+        def work(tile: slice) -> tuple[float, float]:
+            slices, powers = self._slices(tile, length // 2)
+            in_bytes, own_scale, own_power = pack_slices(slices, 1 / factor)
+            best_from_bytes(
+                packed,
+                scale,
+                middle,
+                norm_weights,
+                in_bytes,
+                own_scale,
+                np.ascontiguousarray(powers),
+                self.table.log_prior[tile],
+                priors,
+                best[:, tile],
+            )
+            return float(own_scale.max()), float(own_power)
+
+        self.pool.map(pack, _parts(0, len(packed), -(-_CACHED_FLOATS // (GROUP * length))))
+        step, most = np.max(self.pool.map(work, tiles), axis=0)
+        variance = (scale**2 * most + step**2 * power) / 12
+        lacking: Float32 = _SURELY * np.sqrt(variance.reshape(n_particles, -1).max(axis=1))
+        return lacking
+
+    def _score_likely(self, block: tuple[slice, Float32, Float32]) -> Points:
         """Choose among the points of those orientations that are likely for some particles."""
-        part, best = block
+        part, best, drop = block
         table, geometry, options = self.table, self.geometry, self.plan.options
         n_coarse = geometry.n_coarse
-        first, likely = likely_orientations(best, LIKELY_DROP)
+        first, likely = likely_orientations(best, drop)
         rows = self._rows(part, n_coarse).reshape(len(best), -1, 2 * n_coarse)
         norm_rows = np.ascontiguousarray(self.norm_weights[part, :n_coarse])
         if table.slices is not None:
