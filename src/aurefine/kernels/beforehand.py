@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from fnmatch import filter as matching
 from pathlib import Path
 
 from aurefine.kernels.signatures import LATER_KERNELS
@@ -51,10 +52,11 @@ def _are_stored() -> bool:
     folder = Path(LATER_KERNELS[0][0].stats.cache_path)
     if folder.exists() and not os.access(folder, os.W_OK):
         return True
+    names = os.listdir(folder) if folder.exists() else []
     for kernel, _ in LATER_KERNELS:
         code = kernel.py_func.__code__
-        names = f"*.{kernel.py_func.__qualname__}-{code.co_firstlineno}.*.nbi"
-        written = [path.stat().st_mtime for path in folder.glob(names)]
+        own = f"*.{kernel.py_func.__qualname__}-{code.co_firstlineno}.*.nbi"
+        written = [(folder / name).stat().st_mtime for name in matching(names, own)]
         if max(written, default=0.0) < Path(code.co_filename).stat().st_mtime:
             return False
     return True
