@@ -462,6 +462,26 @@ def test_two_steps_find_what_one_step_finds(
     assert two.log_likelihood == pytest.approx(one.log_likelihood, abs=1e-2)
 
 
+@pytest.mark.parametrize("looks_at_bytes", [True, False])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_ctf_that_is_not_a_number_is_named(
+    value, looks_at_bytes, simulate, options, plan_for, half_model, pool, monkeypatch
+):
+    if not looks_at_bytes:
+        monkeypatch.setattr(exhaustive, "bytes_pay", lambda length: False)
+    case = simulate(40, ctf=True, noise=1.0, fraction=FRACTION)
+    row = np.flatnonzero(case.particles.half == 1)[2]
+    defocus = case.particles.ctf.defocus_u.copy()
+    defocus[row] = value
+    ctf = replace(case.particles.ctf, defocus_u=defocus)
+    case = replace(case, particles=replace(case.particles, ctf=ctf))
+    settings = options(ctf=True, offset_range_px=1.0)
+    plan = plan_for(case, settings, current_size=28, order=3, psi_step=7.5)
+    model = half_model(case, len(plan.grid.rot), sigma2=1 / (2 * BOX**2))
+    with pytest.raises(ImageError, match=f"row {row + 1}: its score is not a number"):
+        align(case, plan, model, pool)
+
+
 def test_a_first_look_at_bytes_changes_nothing(
     simulate, options, plan_for, half_model, pool, monkeypatch
 ):
