@@ -241,7 +241,8 @@ class ExhaustiveSearch:
         self.pool.map(pack, _parts(0, len(packed), -(-_CACHED_FLOATS // (GROUP * length))))
         step, most = np.max(self.pool.map(work, tiles), axis=0)
         variance = (scale**2 * most + step**2 * power) / 12
-        lacking: Float32 = _SURELY * np.sqrt(variance.reshape(n_particles, -1).max(axis=1))
+        largest = variance.reshape(n_particles, -1).max(axis=1)
+        lacking: Float32 = (_SURELY * np.sqrt(largest)).astype(np.float32)
         return lacking
 
     def _score_likely(self, block: tuple[slice, Float32, Float32]) -> Points:
