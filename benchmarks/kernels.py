@@ -26,11 +26,11 @@ from aurefine.geometry.directions import asymmetric_unit
 from aurefine.geometry.symmetry import point_group
 from aurefine.kernels.accumulate import combine_images
 from aurefine.kernels.byte_products import (
-    GROUP,
     best_from_bytes,
     bytes_pay,
     pack_rows,
     pack_slices,
+    room_for_rows,
 )
 from aurefine.kernels.fixed_point import insert_slices
 from aurefine.kernels.scoring import fine_scores, finish_coarse_scores
@@ -206,17 +206,15 @@ def first_look(repeats: int) -> float:
     n, n_offsets, n_orientations, n_pixels = 72, 21, 256, 177
     rows = rng.standard_normal((n, n_offsets, 2 * n_pixels), dtype=np.float32)
     slices = rng.standard_normal((n_orientations, 2 * n_pixels), dtype=np.float32)
-    powers, weights = slices[:, :n_pixels] ** 2, rng.random((n, n_pixels), np.float32)
+    powers = np.ascontiguousarray(slices[:, :n_pixels] ** 2)
+    weights = rng.random((n, n_pixels), np.float32)
     prior, offset_prior = np.zeros(n_orientations, np.float32), np.zeros((n, n_offsets), np.float32)
     out = np.empty((n, n_orientations), np.float32)
-    powers = np.ascontiguousarray(powers)
     if bytes_pay(2 * n_pixels):
         factor = np.ones(2 * n_pixels, np.float32)
-        n_rows = n * n_offsets
-        packed = np.zeros((-(-n_rows // GROUP), -(-2 * n_pixels // 4), GROUP, 4), np.int8)
-        scale, power = np.empty((2, n_rows), np.float32)
-        middle = np.empty(n_rows, np.int32)
-        pack_rows(rows.reshape(n_rows, -1), factor, packed, scale, middle, power)
+        flat = rows.reshape(-1, 2 * n_pixels)
+        packed, scale, middle, power = room_for_rows(*flat.shape)
+        pack_rows(flat, factor, packed, scale, middle, power)
 
         def score() -> None:
             in_bytes, own_scale, _ = pack_slices(slices, factor)

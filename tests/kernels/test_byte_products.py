@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from aurefine.kernels import byte_products, reference, two_step
-from aurefine.kernels.byte_products import GROUP, WIDTH, bytes_pay, pack_rows, pack_slices
+from aurefine.kernels.byte_products import (
+    GROUP,
+    WIDTH,
+    bytes_pay,
+    pack_rows,
+    pack_slices,
+    room_for_rows,
+)
 
 needs_bytes = pytest.mark.skipif(
     not bytes_pay(0), reason="this processor has no AVX-512 instructions for products of bytes"
@@ -14,11 +21,9 @@ def normal(*shape, seed=0):
 
 
 def packed(rows, factor):
-    n = len(rows)
-    out = np.zeros((-(-n // GROUP), -(-rows.shape[1] // 4), GROUP, 4), np.int8)
-    scale, power, middle = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.int32)
-    pack_rows(rows, factor, out, scale, middle, power)
-    return out, scale, middle, power
+    found = room_for_rows(*rows.shape)
+    pack_rows(rows, factor, *found)
+    return found
 
 
 def unpacked(blocks, length):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils, config
@@ -18,7 +19,15 @@ from numba.extending import intrinsic
 
 from aurefine.kernels.copying import copy_vector
 
-__all__ = ["GROUP", "WIDTH", "best_from_bytes", "bytes_pay", "pack_rows", "pack_slices"]
+__all__ = [
+    "GROUP",
+    "WIDTH",
+    "best_from_bytes",
+    "bytes_pay",
+    "pack_rows",
+    "pack_slices",
+    "room_for_rows",
+]
 
 GROUP = 12  # rows of images, whose sums with two vectors of slices stay in the registers
 WIDTH = 32  # slices that are multiplied together
@@ -28,6 +37,9 @@ _MIDDLE = 128  # what is added to slices, which must not be negative
 
 _NEEDED = {"+avx512f", "+avx512bw", "+avx512vnni"}
 _LONGEST = (2**31 - 1) // (255 * _LARGEST)  # row whose sums can not leave 32 bits
+
+Float32 = npt.NDArray[np.float32]
+PackedRows = tuple[npt.NDArray[np.int8], Float32, npt.NDArray[np.int32], Float32]
 
 _INT = ir.IntType(32)
 _INT64 = ir.IntType(64)
@@ -46,6 +58,13 @@ def _has_instructions() -> bool:
     if features is None:
         features = get_host_cpu_features()
     return set(features.split(",")) >= _NEEDED
+
+
+def room_for_rows(n: int, length: int) -> PackedRows:
+    """What `pack_rows` sets for `n` rows: bytes, scale, middle, power."""
+    packed = np.zeros((-(-n // GROUP), -(-length // _QUAD), GROUP, _QUAD), np.int8)
+    scale, power = np.empty((2, n), np.float32)
+    return packed, scale, np.empty(n, np.int32), power
 
 
 @intrinsic

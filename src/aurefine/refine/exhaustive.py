@@ -13,6 +13,7 @@ from aurefine.kernels.byte_products import (
     bytes_pay,
     pack_rows,
     pack_slices,
+    room_for_rows,
 )
 from aurefine.kernels.posterior import significant_points
 from aurefine.kernels.scoring import finish_coarse_scores
@@ -213,9 +214,7 @@ class ExhaustiveSearch:
         strength[strength == 0] = 1
         factor = np.concatenate([strength, strength])
         flat = rows.reshape(n_rows, length)
-        packed = np.zeros((-(-n_rows // GROUP), -(-length // 4), GROUP, 4), np.int8)
-        scale, power = np.empty((2, n_rows), np.float32)
-        middle = np.empty(n_rows, np.int32)
+        packed, scale, middle, power = room_for_rows(n_rows, length)
 
         def pack(part: slice) -> None:
             own = slice(GROUP * part.start, min(GROUP * part.stop, n_rows))
