@@ -72,3 +72,41 @@ def test_rounding_keeps_the_shape_and_gives_float64(values):
     assert rounded.shape == values.shape
     assert rounded.dtype == np.float64
     assert (np.isinf(rounded) == np.isinf(values)).all()
+
+
+def _as_printf(value):
+    magnitude = abs(value)
+    if magnitude < 1e-99:
+        return "    0.000000"
+    kind = "e" if magnitude < 1e-3 or magnitude > 1e5 else "f"
+    return f"{value:12.{5 if value < 0 else 6}{kind}}"[:12]
+
+
+_near_ties = st.builds(
+    lambda digits, power, step: math.nextafter((digits + 0.5) * 10.0**power, step),
+    st.integers(-(10**6), 10**6),
+    st.integers(-21, 3),
+    st.sampled_from([-math.inf, 0.0, math.inf]),
+)
+_near_powers = st.builds(
+    lambda sign, power, below: sign * 10.0**power * (1 - below),
+    st.sampled_from([-1, 1]),
+    st.integers(-20, 22),
+    st.sampled_from([0.0, 2.0**-53, -(2.0**-52), 1e-12, 4e-8, 5e-7]),
+)
+_usual = st.one_of(
+    finite.filter(lambda value: abs(value) < 9e98),
+    st.floats(-2e5, 2e5),
+    st.floats(-1e-3, 1e-3),
+    st.integers(-(10**6), 10**6).map(lambda k: k / 2**6),
+    _near_ties,
+    _near_powers,
+)
+
+
+@given(st.lists(_usual, min_size=1, max_size=30))
+def test_many_numbers_are_formatted_like_each_of_them(values):
+    many = np.resize(values, 300)
+    expected = [_as_printf(value) for value in many.tolist()]
+    assert format_reals(many) == expected
+    assert round_like_star(many).tolist() == [float(text) for text in expected]

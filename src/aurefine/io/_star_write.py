@@ -79,7 +79,7 @@ def _write_table(stream: TextIO, table: pd.DataFrame, place: str) -> None:
     for start in range(0, len(table), _ROWS_PER_CHUNK):
         chunk = table.iloc[start : start + _ROWS_PER_CHUNK]
         columns = [_format_column(label, chunk[label], place, start) for label in labels]
-        stream.write("".join(f"{' '.join(row)} \n" for row in zip(*columns, strict=True)))
+        stream.write(" \n".join(map(" ".join, zip(*columns, strict=True))) + " \n")
 
 
 def _write_list(stream: TextIO, values: Mapping[str, object], place: str) -> None:
