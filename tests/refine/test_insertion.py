@@ -1,7 +1,7 @@
 """Slices that are added to the sums beside other work."""
 
 import gc
-import itertools
+import time
 import weakref
 from types import SimpleNamespace
 
@@ -13,7 +13,7 @@ from aurefine.kernels.fixed_point import APART, insert_slices
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine import memory
 from aurefine.refine.exact_volume import VolumeScales, empty_volume, exact_values
-from aurefine.refine.insertion import Insertion, insertion_phases
+from aurefine.refine.insertion import Insertion, RangesApart, insertion_ranges
 from aurefine.refine.pixels import fourier_pixels
 from aurefine.refine.profile import Stopwatch
 
@@ -91,15 +91,40 @@ def test_slices_are_forgotten_once_they_are_added():
 @pytest.mark.parametrize("padding", [1.0, 2.0, 2.7])
 @pytest.mark.parametrize("size", [2, 10, 64, 128])
 @pytest.mark.parametrize("n_threads", [1, 2, 3, 16])
-def test_ranges_of_a_phase_do_not_touch_the_same_words(padding, size, n_threads):
+def test_next_but_one_ranges_do_not_touch_the_same_words(padding, size, n_threads):
     pixels = fourier_pixels(128, size)
     radius = (padding * np.hypot(pixels.x, pixels.y)).astype(np.float32)
-    phases = insertion_phases(radius, n_threads)
-    ranges = sorted(pixels for ranges in phases for pixels in ranges)
+    ranges = insertion_ranges(radius, n_threads)
     assert [p for a, b in ranges for p in range(a, b)] == list(range(pixels.n_pixels))
-    assert len(ranges) <= 2 * n_threads
-    for phase in phases:
-        for (_, end), (begin, _) in itertools.pairwise(sorted(phase)):
-            assert radius[begin] - radius[end - 1] >= APART
+    assert len(ranges) <= 8 * n_threads
+    for (_, end), (begin, _) in zip(ranges, ranges[2:], strict=False):
+        assert radius[begin] - radius[end - 1] >= APART
     if size == 128 and padding == 2.0 and n_threads < 4:
-        assert len(ranges) == (2 * n_threads if n_threads > 1 else 1)
+        assert len(ranges) >= (4 * n_threads if n_threads > 1 else 1)
+
+
+@pytest.mark.parametrize("n_ranges", [1, 2, 3, 16])
+@pytest.mark.parametrize("n_threads", [1, 2, 5])
+def test_neighbouring_ranges_are_not_at_work_together(n_ranges, n_threads):
+    ranges = RangesApart([(k, k + 1) for k in range(n_ranges)])
+    at_work, done = set(), []
+
+    def work(_):
+        with ranges.one() as (number, _):
+            at_work.add(number)
+            assert not {number - 1, number + 1} & at_work
+            time.sleep(0.002)
+            at_work.remove(number)
+            done.append(number)
+
+    with WorkerPool(n_threads) as pool:
+        pool.map(work, range(n_ranges))
+    assert sorted(done) == list(range(n_ranges))
+
+
+def test_range_whose_work_fails_holds_nobody_up():
+    ranges = RangesApart([(0, 1), (1, 2)])
+    with pytest.raises(ZeroDivisionError), ranges.one():
+        raise ZeroDivisionError
+    with ranges.one() as left:
+        assert left == (0, 1)

@@ -58,15 +58,13 @@ class WorkerPool:
         function: Callable[[Task], Result],
         tasks: Iterable[Task],
         spent: Callable[[float], None],
-        then: Callable[[], None] | None = None,
     ) -> TaskGroup[Result]:
         """Run `function` on tasks whenever a thread would have nothing else to do.
 
         What nobody has found the time for is done when the result is asked for; with one thread,
-        that is everything.  `spent` is called with the seconds of CPU time of each task, and
-        `then` by the thread that has done the last one, unless one of them failed.
+        that is everything.  `spent` is called with the seconds of CPU time of each task.
         """
-        group = TaskGroup(function, list(tasks), spent, then)
+        group = TaskGroup(function, list(tasks), spent)
         if self._executor is not None:
             self._spare.append(group)
             self._call_helpers(self.n_threads - 1)
@@ -122,11 +120,10 @@ class TaskGroup(Generic[Result]):
         function: Callable[[Task], Result],
         tasks: list[Task],
         spent: Callable[[float], None] | None = None,
-        then: Callable[[], None] | None = None,
     ) -> None:
         """List the tasks; see `WorkerPool.aside`."""
         self._run: Callable[[int], Result] = lambda number: function(tasks[number])
-        self._n, self._spent, self._then = len(tasks), spent, then
+        self._n, self._spent = len(tasks), spent
         self._numbers = iter(range(len(tasks)))  # which all threads take from
         self._results: dict[int, Result] = {}
         self._failures: dict[int, BaseException] = {}
@@ -148,10 +145,7 @@ class TaskGroup(Generic[Result]):
             self._spent(time.thread_time() - start)
         with self._done:
             self._left -= 1
-            is_last = not self._left
-            if is_last and self._then is not None and not self._failures:
-                self._then()
-            if is_last:
+            if not self._left:
                 self._done.notify_all()
         return True
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -17,16 +20,49 @@ from aurefine.refine.exact_volume import ExactVolume, add_carries, add_copies, v
 from aurefine.refine.plan import ImageGeometry
 from aurefine.refine.profile import Stopwatch
 
-__all__ = ["Insertion", "insertion_phases"]
+__all__ = ["Insertion", "RangesApart", "insertion_ranges"]
 
 Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
-Task = tuple[int | None, slice, tuple[int, int]]  # volume (None for any), slices, pixels
+Range = tuple[int, int]
+Task = tuple[int | None, slice]  # volume (None for any), slices
 Inserted = tuple[ExactVolume, tuple[IntArray, IntArray]]  # with the carries
 
 _STAGE = "insertion"
 _PIECES = 16  # of the slices, for threads that have a volume each
-_RANGES = 2  # of pixels for each thread, where threads share a volume
+_RANGES = 8  # of pixels for each thread, where threads share a volume
+
+
+class RangesApart:
+    """Hands out ranges, but none while one of its neighbours is at work."""
+
+    def __init__(self, ranges: list[Range]) -> None:
+        """List what is to be handed out once, in ascending order."""
+        self._ranges = ranges
+        self._left: list[int] = [*range(len(ranges))[::-2], *range(len(ranges) - 1)[::-2]]
+        self._at_work: set[int] = set()
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[Range]:
+        """Give the next range, as soon as there is one."""
+        with self._changed:
+            while (number := self._possible()) is None:
+                self._changed.wait()
+            self._left.remove(number)
+            self._at_work.add(number)
+        try:
+            yield self._ranges[number]
+        finally:
+            with self._changed:
+                self._at_work.remove(number)
+                self._changed.notify_all()
+
+    def _possible(self) -> int | None:
+        for number in self._left:
+            if self._at_work.isdisjoint((number - 1, number + 1)):
+                return number
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +74,20 @@ class _Window:
     geometry: ImageGeometry
     volumes: list[ExactVolume]
     free: deque[ExactVolume]  # those that no thread works on
+    shared: list[RangesApart]  # of each volume, if there are fewer of them than threads
 
     def insert(self, task: Task) -> Inserted:
-        """Add some pixels of some slices."""
-        number, own, pixels = task
-        volume = self.free.pop() if number is None else self.volumes[number]
+        """Add slices to any free volume, or some pixels of them to one that threads share."""
+        number, own = task
+        if number is not None:
+            with self.shared[number].one() as pixels:
+                return self._insert(self.volumes[number], own, pixels)
+        volume = self.free.pop()
+        found = self._insert(volume, own, (0, self.geometry.pixels.n_pixels))
+        self.free.append(volume)
+        return found
+
+    def _insert(self, volume: ExactVolume, own: slice, pixels: Range) -> Inserted:
         carries = insert_slices(
             (volume.words.reshape(-1), len(volume.words)),
             volume.scales.arrays,
@@ -52,8 +97,6 @@ class _Window:
             self.slices[own],
             *pixels,
         )
-        if number is None:
-            self.free.append(volume)
         return volume, carries
 
 
@@ -70,8 +113,7 @@ class Insertion:
         self._pool = pool
         self._stopwatch = stopwatch
         self._memory = np.empty(0, np.float32)
-        self._phases: deque[list[Task]] = deque()  # that have not begun
-        self._groups: list[TaskGroup[Inserted]] = []  # of those that have
+        self._group: TaskGroup[Inserted] | None = None  # of the window that is being added
 
     def buffer(self, n_slices: int, n_pixels: int) -> Float32:
         """Memory for the next window, shape (n_slices, 3, n_pixels)."""
@@ -90,11 +132,22 @@ class Insertion:
             Real part, imaginary part, weight.
         rotations : ndarray, shape (n, 3, 3), float32
         """
-        n_threads = self._pool.n_threads
+        n_threads, n_slices = self._pool.n_threads, len(slices)
         volumes = volumes_for(self.volume, n_threads)
-        window = _Window(slices, rotations, geometry, volumes, deque(volumes))
-        self._phases.extend(_tasks(len(slices), geometry, n_threads, len(volumes)))
-        self._begin_phase(window)
+        tasks: list[Task]
+        if len(volumes) >= n_threads:
+            pieces = min(_PIECES, n_slices) if n_threads > 1 else 1
+            tasks = [(None, own) for own in even_parts(n_slices, pieces)]
+            shared = []
+        else:
+            radius = np.hypot(geometry.slice_x, geometry.slice_y)
+            ranges = insertion_ranges(radius, -(-n_threads // len(volumes)))
+            parts = enumerate(even_parts(n_slices, len(volumes)))
+            tasks = [*parts] * len(ranges)
+            shared = [RangesApart(ranges) for _ in volumes]
+        window = _Window(slices, rotations, geometry, volumes, deque(volumes), shared)
+        spent = partial(self._stopwatch.add_cpu, _STAGE)
+        self._group = self._pool.aside(window.insert, tasks, spent)
 
     def complete(self) -> None:
         """Add what has not been added yet, and give back memory."""
@@ -107,56 +160,31 @@ class Insertion:
         with self._stopwatch(_STAGE):
             add_copies(self.volume, self._pool)
 
-    def _begin_phase(self, window: _Window) -> None:
-        tasks = self._phases.popleft()
-        then = partial(self._begin_phase, window) if self._phases else None
-        spent = partial(self._stopwatch.add_cpu, _STAGE)
-        self._groups.append(self._pool.aside(window.insert, tasks, spent, then))
-
     def _complete(self) -> None:
         with self._stopwatch(_STAGE):
-            for group in self._groups:  # a phase begins the next one before it ends
-                for volume, carries in group.result():
+            if self._group is not None:
+                for volume, carries in self._group.result():
                     add_carries(volume, *carries)
-            self._groups = []
+            self._group = None
 
 
-def _tasks(
-    n_slices: int, geometry: ImageGeometry, n_threads: int, n_volumes: int
-) -> list[list[Task]]:
-    """List what can be inserted at the same time, phase by phase."""
-    if n_volumes >= n_threads:
-        pieces = even_parts(n_slices, min(_PIECES, n_slices) if n_threads > 1 else 1)
-        return [[(None, own, (0, geometry.pixels.n_pixels)) for own in pieces]]
-    radius = np.hypot(geometry.slice_x, geometry.slice_y)
-    parts = list(enumerate(even_parts(n_slices, n_volumes)))
-    return [
-        [(number, own, pixels) for pixels in ranges for number, own in parts]
-        for ranges in insertion_phases(radius, -(-n_threads // n_volumes))
-        if ranges
-    ]
-
-
-def insertion_phases(radius: Float32, n_threads: int) -> list[list[tuple[int, int]]]:
-    """Cut pixels into ranges that threads can insert at the same time, phase by phase.
-
-    Neighbouring ranges belong to different phases, so that those of one phase are kept apart by
-    those of the other; all have about equal numbers of pixels.
+def insertion_ranges(radius: Float32, n_threads: int) -> list[Range]:
+    """Cut pixels into ranges of about equal numbers, each of which keeps its neighbours apart.
 
     Parameters
     ----------
     radius : ndarray, shape (n_pixels,)
         Ascending, in voxels.
     n_threads : int
+        That work on them.
     """
     n = len(radius)
     if n_threads == 1:
-        return [[(0, n)]]
+        return [(0, n)]
     bounds = [0]
     while bounds[-1] < n:
         begin = bounds[-1]
         even = n * len(bounds) // (_RANGES * n_threads)
         wide = int(np.searchsorted(radius, radius[begin] + APART, side="right")) + 1
         bounds.append(min(max(even, wide), n))
-    ranges = list(pairwise(bounds))
-    return [ranges[::-2], ranges[-2::-2]]  # those that take longest first
+    return list(pairwise(bounds))
