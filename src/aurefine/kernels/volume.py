@@ -47,6 +47,71 @@ def add_mirror_images(sums, first_plane, last_plane):
             b[0], b[1], b[2] = re, -im, weight
 
 
+@njit(nogil=True, cache=True, forceinline=True, error_model="numpy")
+def _add_row(sums, operator, y, z, n_inside, total):
+    """Add to the first voxels of a row what an operator turns them to, by interpolation."""
+    centre = sums.shape[0] // 2
+    for ix in range(n_inside):
+        x = float(ix)
+        px = operator[0, 0] * x + operator[0, 1] * y + operator[0, 2] * z
+        py = operator[1, 0] * x + operator[1, 1] * y + operator[1, 2] * z
+        pz = operator[2, 0] * x + operator[2, 1] * y + operator[2, 2] * z
+        sign = 1.0
+        if px < 0:
+            px, py, pz, sign = -px, -py, -pz, -1.0
+        jx = math.floor(px)
+        jy = math.floor(py)
+        jz = math.floor(pz)
+        fx = px - jx
+        fy = py - jy
+        fz = pz - jz
+        jy += centre
+        jz += centre
+        re, im, we = total[0, ix], total[1, ix], total[2, ix]
+        for dz in range(2):
+            wz = fz if dz else 1.0 - fz
+            if wz == 0:
+                continue
+            for dy in range(2):
+                wy = wz * (fy if dy else 1.0 - fy)
+                if wy == 0:
+                    continue
+                for dx in range(2):
+                    w = wy * (fx if dx else 1.0 - fx)
+                    if w == 0:
+                        continue
+                    v = sums[jz + dz, jy + dy, jx + dx]
+                    re += w * v[0]
+                    im += sign * w * v[1]
+                    we += w * v[2]
+        total[0, ix], total[1, ix], total[2, ix] = re, im, we
+
+
+@njit(nogil=True, cache=True, forceinline=True, error_model="numpy")
+def _add_exact_row(sums, operator, y, z, n_inside, components, total):
+    """Like `_add_row` for some components, for operators that take voxels to voxels."""
+    edge, n_x = sums.shape[1:3]
+    flat = sums.reshape(-1)
+    px = operator[0, 1] * y + operator[0, 2] * z
+    py = operator[1, 1] * y + operator[1, 2] * z
+    pz = operator[2, 1] * y + operator[2, 2] * z
+    start = (pz * edge + py) * n_x + px
+    step = (operator[2, 0] * edge + operator[1, 0]) * n_x + operator[0, 0]
+    middle = (edge // 2) * (edge + 1) * n_x
+    # the sign of the x component is that of one of the two terms, the other one is zero
+    for first, last, is_mirrored in (
+        (0, min(1, n_inside), px < 0),
+        (1, n_inside, px + operator[0, 0] < 0),
+    ):
+        sign = -1 if is_mirrored else 1
+        for c in range(*components):
+            begin = 3 * (middle + sign * (start + step * first)) + c
+            source, out = flat[begin :: 3 * sign * step], total[c, first:last]
+            factor = float(sign) if c == 1 else 1.0
+            for x in range(len(out)):
+                out[x] += factor * source[x]
+
+
 @njit(nogil=True, cache=True, error_model="numpy")
 def symmetrise_planes(sums, operators, radius, first_plane, last_plane, first_component, out):
     """Write the sum over all operators R of sums(R k) for planes first_plane <= z < last_plane.
@@ -64,63 +129,30 @@ def symmetrise_planes(sums, operators, radius, first_plane, last_plane, first_co
     out : float32, shape (edge, edge, (edge + 1) // 2, n_components)
         Zero on entry; rows farther out than edge // 2 + 1 are left alone.
     """
-    edge = sums.shape[0]
+    edge, n_x = sums.shape[0], sums.shape[2]
     centre = edge // 2
-    limit = float(radius) * radius
+    whole = np.rint(operators).astype(np.int64)
+    components = first_component, first_component + out.shape[3]
+    total = np.empty((3, n_x))  # of one row
     for iz in range(first_plane, last_plane):
-        z = float(iz - centre)
+        z = iz - centre
         for iy in range(edge):
-            y = float(iy - centre)
+            y = iy - centre
             if y * y + z * z > (centre + 1) ** 2:
                 continue
-            for ix in range(sums.shape[2]):
-                x = float(ix)
-                if x * x + y * y + z * z > limit:
-                    for c in range(out.shape[3]):
-                        out[iz, iy, ix, c] = sums[iz, iy, ix, first_component + c]
-                    continue
-                own = sums[iz, iy, ix]
-                re = float(own[0])
-                im = float(own[1])
-                we = float(own[2])
-                for o in range(1, operators.shape[0]):
-                    r = operators[o]
-                    px = r[0, 0] * x + r[0, 1] * y + r[0, 2] * z
-                    py = r[1, 0] * x + r[1, 1] * y + r[1, 2] * z
-                    pz = r[2, 0] * x + r[2, 1] * y + r[2, 2] * z
-                    sign = 1.0
-                    if px < 0:
-                        px = -px
-                        py = -py
-                        pz = -pz
-                        sign = -1.0
-                    jx = math.floor(px)
-                    jy = math.floor(py)
-                    jz = math.floor(pz)
-                    fx = px - jx
-                    fy = py - jy
-                    fz = pz - jz
-                    jy += centre
-                    jz += centre
-                    for dz in range(2):
-                        wz = fz if dz else 1.0 - fz
-                        if wz == 0:
-                            continue
-                        for dy in range(2):
-                            wy = wz * (fy if dy else 1.0 - fy)
-                            if wy == 0:
-                                continue
-                            for dx in range(2):
-                                w = wy * (fx if dx else 1.0 - fx)
-                                if w == 0:
-                                    continue
-                                v = sums[jz + dz, jy + dy, jx + dx]
-                                re += w * v[0]
-                                im += sign * w * v[1]
-                                we += w * v[2]
+            for ix in range(n_x):
+                for c in range(3):
+                    total[c, ix] = sums[iz, iy, ix, c]
+            rest = radius * radius - y * y - z * z
+            n_inside = min(int(math.sqrt(rest)) + 1, n_x) if rest >= 0 else 0
+            for o in range(1, len(operators)):
+                if (operators[o] == whole[o]).all():
+                    _add_exact_row(sums, whole[o], y, z, n_inside, components, total)
+                else:
+                    _add_row(sums, operators[o], y, z, n_inside, total)
+            for ix in range(n_x):
                 for c in range(out.shape[3]):
-                    k = first_component + c
-                    out[iz, iy, ix, c] = re if k == 0 else im if k == 1 else we
+                    out[iz, iy, ix, c] = total[first_component + c, ix]
 
 
 @njit(nogil=True, cache=True, forceinline=True, error_model="numpy")
