@@ -20,7 +20,7 @@ def random_sums(radius, seed=0):
     return sums
 
 
-@pytest.mark.parametrize("name", ["C1", "C3", "D2", "T", "O"])
+@pytest.mark.parametrize("name", ["C1", "C3", "C4", "D2", "T", "O"])
 @pytest.mark.parametrize("planes", [[(0, 15)], [(7, 15), (0, 7)]])
 def test_symmetrised_sums_equal_the_reference(name, planes):
     sums = random_sums(6)
