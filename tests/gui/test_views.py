@@ -9,6 +9,7 @@ import pytest
 
 from aurefine.gui.stages import read_stage, tail_text, warnings_of
 from aurefine.io import read_map, write_map
+from aurefine.jobs.schedule import unschedule_jobs
 from aurefine.project import Process, open_project
 
 RUN_OUT = """\
@@ -391,6 +392,7 @@ def test_continued_form_starts_from_the_newest_iteration(browser, project):
     )
     assert f"--continue {name}run_it002_optimiser.star --o {name}run" in answer["command"]
     assert "--sym" not in answer["command"]
+    unschedule_jobs(open_project(project), [name])  # or its scheduler waits for the input
 
 
 def test_server_ends_at_once_with_a_browser_open(project, serve):
