@@ -1,5 +1,6 @@
 """Real numbers as text, in the 12 characters that RELION gives them."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -19,20 +20,6 @@ _TIE = 1e-3  # distance from a tie, in the last digit; far more than the error o
 Float = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
-
-# all texts of four characters that numbers are put together from, kind after kind
-_KINDS = (
-    [f"{k:04d}" for k in range(10_000)],
-    ["    ", *(f"{k:4d}" for k in range(1, 10_000))],
-    [f"{k // 100}.{k % 100:02d}" for k in range(1000)],
-    ["   -", *(f"{-k:4d}" for k in range(1, 1000)), "    "],
-    [f"{k // 10:02d}.{k % 10}" for k in range(1000)] + [f"-{k / 10:.1f}" for k in range(100)],
-    [f"e{k:+03d}" for k in range(-99, 100)],
-)
-_PIECES = np.array([text for kind in _KINDS for text in kind])
-_FOUR, _BLANK_FOUR, _ONE_POINT, _MINUS, _TWO_POINT, _EXPONENT = np.cumsum(
-    [0, *map(len, _KINDS[:-1])]
-).tolist()
 
 
 class _Decimals(NamedTuple):
@@ -168,28 +155,55 @@ def _others(found: _Decimals, n: int) -> list[int]:
     return left
 
 
+class _Pieces(NamedTuple):
+    """Texts of four characters that numbers are put together from, and where each kind begins."""
+
+    texts: npt.NDArray[np.str_]
+    four: int  # 0000 to 9999
+    blank_four: int  # the same without zeros at the front
+    one_point: int  # 0.00 to 9.99
+    minus: int  # a sign and up to three digits; nothing in place 1000
+    two_point: int  # 00.0 to 99.9; in place 1000, -0.0 to -9.9
+    exponent: int  # e-99 to e+99
+
+
+@lru_cache(maxsize=1)
+def _pieces() -> _Pieces:
+    kinds = (
+        [f"{k:04d}" for k in range(10_000)],
+        ["    ", *(f"{k:4d}" for k in range(1, 10_000))],
+        [f"{k // 100}.{k % 100:02d}" for k in range(1000)],
+        ["   -", *(f"{-k:4d}" for k in range(1, 1000)), "    "],
+        [f"{k // 10:02d}.{k % 10}" for k in range(1000)] + [f"-{k / 10:.1f}" for k in range(100)],
+        [f"e{k:+03d}" for k in range(-99, 100)],
+    )
+    begins = np.cumsum([0, *map(len, kinds[:-1])]).tolist()
+    return _Pieces(np.array([text for kind in kinds for text in kind]), *begins)
+
+
 def _texts(found: _Decimals) -> npt.NDArray[np.str_]:
-    """Put texts together from three pieces of four characters each, shape (n,)."""
+    """Put texts together from three pieces each, shape (n,)."""
+    pieces = _pieces()
     left, last = np.divmod(found.number, 10**4)
     first, middle = np.divmod(left, 1000)
     is_short = 1000 * (left < 100)  # if negative, the sign stands before the last digit
-    signed = _TWO_POINT + middle + is_short
 
-    def pieces(plain: Ints, negative: Ints, scientific: Ints, both: Ints) -> Ints:
-        return np.where(
+    def chosen(plain: Ints, negative: Ints, scientific: Ints, both: Ints) -> npt.NDArray[np.str_]:
+        place = np.where(
             found.is_scientific,
             np.where(found.is_negative, both, scientific),
             np.where(found.is_negative, negative, plain),
         )
+        return pieces.texts[place]
 
-    four = _FOUR + last
-    end = _EXPONENT + 99 + found.exponent + found.digits
+    four = pieces.four + last
+    one_point, signed = pieces.one_point + middle, pieces.two_point + middle + is_short
+    minus = pieces.minus + np.maximum(first, is_short)
+    end = pieces.exponent + 99 + found.exponent + found.digits
     parts = np.empty((len(left), 3), "U4")
-    begin = _BLANK_FOUR + first, _MINUS + np.maximum(first, is_short), _ONE_POINT + left, signed
-    for k, part in enumerate(
-        (begin, (_ONE_POINT + middle, signed, four, four), (four, four, end, end))
-    ):
-        parts[:, k] = _PIECES[pieces(*part)]
+    parts[:, 0] = chosen(pieces.blank_four + first, minus, one_point, signed)
+    parts[:, 1] = chosen(one_point, signed, four, four)
+    parts[:, 2] = chosen(four, four, end, end)
     return parts.view(f"U{_WIDTH}")[:, 0]
 
 

@@ -46,16 +46,18 @@ class RangesApart:
     @contextlib.contextmanager
     def one(self) -> Iterator[Range]:
         """Give the next range, as soon as there is one."""
-        with self._changed:
-            while (number := self._possible()) is None:
-                self._changed.wait()
-            self._left.remove(number)
-            self._at_work.add(number)
+        number = -1
         try:
-            yield self._ranges[number]
-        finally:
             with self._changed:
-                self._at_work.remove(number)
+                while (found := self._possible()) is None:
+                    self._changed.wait()
+                number = found
+                self._left.remove(number)
+                self._at_work.add(number)
+            yield self._ranges[number]
+        finally:  # also if a signal came in between
+            with self._changed:
+                self._at_work.discard(number)
                 self._changed.notify_all()
 
     def _possible(self) -> int | None:
