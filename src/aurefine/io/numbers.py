@@ -94,7 +94,7 @@ def round_like_star(values: npt.ArrayLike) -> Float:
         If a value is not a number (NaN).
     """
     shape = np.shape(values)
-    array = _checked(np.ravel(np.asarray(values, dtype=np.float64)))
+    array = _checked(np.ravel(values))
     if len(array) < _FEW:
         return np.array([float(_format(value)) for value in array.tolist()]).reshape(shape)
     found = _decimals(array)
@@ -137,14 +137,8 @@ def _decimals(array: Float) -> _Decimals:
     least = np.where(is_scientific, _POWERS[digits], 0)
     most = np.where(is_scientific, 10, 99999) * _POWERS[digits]
     is_sure = (np.abs(rest - 0.5) > _TIE) & (number >= least) & (number < most)
-    return _Decimals(
-        index[is_sure],
-        is_negative[is_sure],
-        is_scientific[is_sure],
-        number[is_sure],
-        digits[is_sure],
-        exponent[is_sure],
-    )
+    columns = index, is_negative, is_scientific, number, digits, exponent
+    return _Decimals(*(column[is_sure] for column in columns))
 
 
 def _others(found: _Decimals, n: int) -> list[int]:

@@ -132,6 +132,7 @@ def symmetrise_planes(sums, operators, radius, first_plane, last_plane, first_co
     edge, n_x = sums.shape[0], sums.shape[2]
     centre = edge // 2
     whole = np.rint(operators).astype(np.int64)
+    is_exact = np.array([(operators[o] == whole[o]).all() for o in range(len(operators))])
     components = first_component, first_component + out.shape[3]
     total = np.empty((3, n_x))  # of one row
     for iz in range(first_plane, last_plane):
@@ -146,7 +147,7 @@ def symmetrise_planes(sums, operators, radius, first_plane, last_plane, first_co
             rest = radius * radius - y * y - z * z
             n_inside = min(int(math.sqrt(rest)) + 1, n_x) if rest >= 0 else 0
             for o in range(1, len(operators)):
-                if (operators[o] == whole[o]).all():
+                if is_exact[o]:
                     _add_exact_row(sums, whole[o], y, z, n_inside, components, total)
                 else:
                     _add_row(sums, operators[o], y, z, n_inside, total)
