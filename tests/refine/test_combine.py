@@ -219,7 +219,7 @@ def test_statistics_of_exact_images(simulate, options, plan_for, half_model, poo
     plan = plan_for(case, single_pass(options, ctf=True), perturbation=FRACTION / PIXEL)
     _, ((geometry, batch, statistics),) = back_project(case, plan, half_model(case), pool)
     pixels = geometry.pixels
-    power = batch.ring_power[:, 1 : len(pixels.shell_first) - 1].sum()
+    power = batch.ring_power[:, 1 : pixels.n_shells].sum()
     residual = power + statistics.residual_by_pixel[:, pixels.shell > 0].sum()
     assert statistics.sums[:, 3] == pytest.approx(1)
     assert 0 < residual < 0.01 * power

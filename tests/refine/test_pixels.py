@@ -21,20 +21,37 @@ def test_every_frequency_of_the_disc_is_listed_once(box, size):
     assert listed & mates == {(0, 0)}
 
 
-def test_a_smaller_size_is_a_prefix():
-    large, small = fourier_pixels(32, 30), fourier_pixels(32, 14)
-    n = large.n_within(14)
-    assert n == small.n_pixels
-    assert np.array_equal(large.x[:n], small.x)
-    assert np.array_equal(large.y[:n], small.y)
+@pytest.mark.parametrize("prefixes", [(14,), (7, 14, 22), (30, 13, 2)])
+def test_smaller_sizes_that_were_asked_for_are_prefixes(prefixes):
+    large = fourier_pixels(32, 30, prefixes)
+    for size in prefixes:
+        n = large.n_within(size)
+        assert np.hypot(large.x, large.y)[:n].max() <= size / 2
+        assert np.hypot(large.x, large.y)[n:].min(initial=np.inf) > size / 2
+        small = large.leading(size)
+        assert small.n_pixels == n
+        assert small.n_shells == size // 2 + 1
 
 
-def test_shells_are_runs_of_pixels():
-    pixels = fourier_pixels(32, 20)
-    for shell in range(11):
-        run = slice(pixels.shell_first[shell], pixels.shell_first[shell + 1])
-        assert set(np.rint(np.hypot(pixels.x, pixels.y)[run])) == {shell}
-    assert pixels.shell_first[-1] == pixels.n_pixels
+def test_size_that_was_not_asked_for_is_refused():
+    with pytest.raises(ValueError, match="20 px"):
+        fourier_pixels(32, 30, (14,)).n_within(20)
+
+
+def test_pixels_are_listed_annulus_by_annulus_and_neighbour_by_neighbour():
+    pixels = fourier_pixels(256, 256)
+    radius = np.hypot(pixels.x, pixels.y)
+    assert (pixels.x[0], pixels.y[0]) == (0, 0)
+    assert np.all(np.maximum.accumulate(radius) - radius < 3)
+    steps = np.hypot(np.diff(pixels.x), np.diff(pixels.y))
+    assert np.mean(steps < 5) > 0.99
+
+
+def test_shell_sums_are_those_of_the_pixels_of_each_shell():
+    pixels = fourier_pixels(32, 20, (10,))
+    values = np.random.default_rng(0).normal(size=(3, pixels.n_pixels))
+    expected = [values[:, pixels.shell == shell].sum(axis=1) for shell in range(11)]
+    assert pixels.shell_sums(values) == pytest.approx(np.transpose(expected))
 
 
 def test_index_and_sign_give_the_transform_about_the_centre():

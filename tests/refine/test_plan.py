@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+from aurefine.kernels.fixed_point import APART
+from aurefine.refine.insertion import insertion_ranges
 from aurefine.refine.options import RefineOptions
 from aurefine.refine.plan import coarse_image_size, current_image_size, model_shells
 
@@ -78,7 +80,22 @@ def test_slice_coordinates_follow_the_frequency(optics_group, simulate, options,
     assert found[:, inside] == pytest.approx(expected[:, inside], abs=1e-4)
     assert np.hypot(*expected[:, inside]).max() <= 20 + 1e-4
     assert np.hypot(*expected[:, ~inside]).min() > 20
-    assert not found[:, ~inside].any()
+    assert np.hypot(*found[:, ~inside]) == pytest.approx(20, abs=1e-4)
+
+
+def test_threads_that_share_sums_can_insert_stretched_slices(
+    optics_group, simulate, options, plan_for
+):
+    """Also those with pixels beyond the reference, which have no weight."""
+    group = optics_group(magnification=np.diag([1.05, 0.96]))
+    plan = plan_for(simulate(1, groups=[group]), options())
+    (geometry,) = plan.geometries
+    assert not geometry.valid.all()
+    radius = np.hypot(geometry.slice_x, geometry.slice_y)
+    ranges = insertion_ranges(radius, 2)
+    assert len(ranges) > 2
+    for (_, end), (begin, _) in zip(ranges, ranges[2:], strict=False):
+        assert radius[begin:].min() - radius[:end].max() >= APART
 
 
 def test_offsets_are_perturbed_by_a_part_of_the_coarse_step(simulate, options, plan_for):

@@ -18,7 +18,7 @@ from aurefine.kernels.copying import copy_vector
 
 __all__ = ["extract_slices", "voxel_index"]
 
-_BLOCK = 256
+_BLOCK = 128
 _GROUP = 4  # samples that are interpolated together
 
 _INT = ir.IntType(32)

@@ -266,7 +266,7 @@ class HalfStep:
         rows = batch.rows[a:b]
         power = batch.ring_power[a:b]
         weight = statistics.sums[:, 3]
-        n_shells = len(geometry.pixels.shell_first) - 1
+        n_shells = geometry.pixels.n_shells
         shells = geometry.model_shell
         noise_group = particles.noise_group[rows]
         _, pixels_per_ring = half_plane_rings(geometry.box)
@@ -373,7 +373,7 @@ class HalfStep:
             return posterior.log_total
         a, b = particle_range
         geometry = self.geometry
-        n_shells = len(geometry.pixels.shell_first) - 1
+        n_shells = geometry.pixels.n_shells
         _, pixels_per_ring = half_plane_rings(geometry.box)
         sigma2 = self.model.sigma2_noise[:, geometry.model_shell[1:n_shells]]
         constant = (

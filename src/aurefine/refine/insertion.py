@@ -176,17 +176,20 @@ def insertion_ranges(radius: Float32, n_threads: int) -> list[Range]:
     Parameters
     ----------
     radius : ndarray, shape (n_pixels,)
-        Ascending, in voxels.
+        In voxels, ascending by and large.
     n_threads : int
         That work on them.
     """
     n = len(radius)
     if n_threads == 1:
         return [(0, n)]
+    largest = np.maximum.accumulate(radius)  # of all before
+    smallest = np.minimum.accumulate(radius[::-1])[::-1]  # of all behind
     bounds = [0]
     while bounds[-1] < n:
         begin = bounds[-1]
         even = n * len(bounds) // (_RANGES * n_threads)
-        wide = int(np.searchsorted(radius, radius[begin] + APART, side="right")) + 1
+        inside = largest[begin - 1] if begin > 0 else 0.0
+        wide = int(np.searchsorted(smallest, inside + APART, side="right"))
         bounds.append(min(max(even, wide), n))
     return list(pairwise(bounds))

@@ -209,7 +209,7 @@ def _processing_order(
 
 def _coarse_size(plan: IterationPlan) -> int:
     first = plan.geometries[0]
-    return 2 * int(first.pixels.shell[first.n_coarse - 1])
+    return 2 * int(first.pixels.shell[: first.n_coarse].max())
 
 
 def _with_sampling(

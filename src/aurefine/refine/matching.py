@@ -88,7 +88,7 @@ class ReferenceSearch:
     @property
     def ring_pixels(self) -> Float:
         """Number of Fourier pixels of each ring, shape (n_rings,)."""
-        return np.diff(self.geometry.pixels.shell_first).astype(np.float64)
+        return np.bincount(self.geometry.pixels.shell).astype(np.float64)
 
     @property
     def frequency(self) -> Float:
@@ -180,9 +180,8 @@ class ReferenceSearch:
         turns = _small_rotations(_grid(3) * grids.angular_step(_ORDER) / 2)  # (27, 3, 3)
         moves = _grid(2) * self.plan.sampling.offset_step / 2  # (9, 2) Å
         pixels = self.geometry.pixels
-        first = pixels.shell_first[:-1]
         n, n_pixels = len(orientation), pixels.n_pixels
-        n_rings = len(first)
+        n_rings = pixels.n_shells
         out = BestPoses(
             cross=np.empty((n, n_rings)),
             model=np.empty((n, n_rings)),
@@ -212,9 +211,9 @@ class ReferenceSearch:
             move, turn = np.divmod(best, len(turns))
             every = np.arange(m)
             image, model = shifted[every, move], models[every, turn]
-            out.cross[part] = np.add.reduceat((image.conj() * model).real, first, axis=1)
-            out.model[part] = np.add.reduceat(np.abs(model) ** 2, first, axis=1)
-            out.image[part] = np.add.reduceat(np.abs(image) ** 2, first, axis=1)
+            out.cross[part] = pixels.shell_sums((image.conj() * model).real)
+            out.model[part] = pixels.shell_sums(np.abs(model) ** 2)
+            out.image[part] = pixels.shell_sums(np.abs(image) ** 2)
             out.score[part] = scores[every, move, turn]
             out.rotations[part] = rotations[every, turn]
             out.offsets_px[part] = shift[every, move]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -10,12 +10,15 @@ import numpy.typing as npt
 
 __all__ = ["FourierPixels", "fourier_pixels", "half_plane_rings", "phase_ramps", "window_index"]
 
+_ANNULUS = 3  # px; neighbours in the list then find much of what they need in the cache
+
 
 @dataclass(frozen=True, slots=True)
 class FourierPixels:
-    """Half-plane pixels with |k| <= size / 2, sorted by |k|, so that a smaller size is a prefix.
+    """Half-plane pixels with |k| <= size / 2, annulus by annulus, in each of them by their angle.
 
-    Each spatial frequency appears once: of the column x = 0 only y >= 0 is listed.
+    Each spatial frequency appears once: of the column x = 0 only y >= 0 is listed. The origin
+    comes first.
     """
 
     box: int  # px
@@ -23,7 +26,6 @@ class FourierPixels:
     x: npt.NDArray[np.int32]  # (n_pixels,)
     y: npt.NDArray[np.int32]
     shell: npt.NDArray[np.int64]  # (n_pixels,), round(|k|)
-    shell_first: npt.NDArray[np.int64]  # (size // 2 + 2,), pixels of each shell
     index: npt.NDArray[np.int64]  # (n_pixels,), into the flattened rfft2
     sign: npt.NDArray[np.float32]  # (n_pixels,), moves the origin to pixel box / 2
     multiplicity: npt.NDArray[np.float32]  # (n_pixels,), 2 in the column x = 0 except DC
@@ -33,20 +35,66 @@ class FourierPixels:
         """Number of listed pixels."""
         return len(self.x)
 
+    @property
+    def n_shells(self) -> int:
+        """Number of shells, from 0 on."""
+        return self.size // 2 + 1
+
     def n_within(self, size: int) -> int:
-        """Number of leading pixels with |k| <= size / 2."""
-        radius2 = self.x.astype(np.int64) ** 2 + self.y.astype(np.int64) ** 2
-        return int(np.searchsorted(radius2, (size / 2) ** 2, side="right"))
+        """Number of pixels with |k| <= size / 2, which are the leading ones.
+
+        Raises
+        ------
+        ValueError
+            If the list was not made with this size as one of its `prefixes`.
+        """
+        is_within = _squared_radius(self.x, self.y) <= (size / 2) ** 2
+        n = int(np.count_nonzero(is_within))
+        if not is_within[:n].all():
+            raise ValueError(f"the pixels within a size of {size} px are not the leading ones")
+        return n
+
+    def leading(self, size: int) -> FourierPixels:
+        """Return the list of a smaller size, one of its `prefixes`."""
+        n = self.n_within(size)
+        return replace(
+            self,
+            size=size,
+            x=self.x[:n],
+            y=self.y[:n],
+            shell=self.shell[:n],
+            index=self.index[:n],
+            sign=self.sign[:n],
+            multiplicity=self.multiplicity[:n],
+        )
+
+    def shell_sums(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Sum values of pixels, shape (..., n_pixels), over shells: shape (..., n_shells)."""
+        order = np.argsort(self.shell, kind="stable")
+        first = np.searchsorted(self.shell[order], np.arange(self.n_shells))
+        sums: npt.NDArray[np.float32] = np.add.reduceat(values[..., order], first, axis=-1)
+        return sums
 
 
 @lru_cache(maxsize=16)
-def fourier_pixels(box: int, size: int) -> FourierPixels:
-    """List the pixels of a box that lie within half of `size` [px]."""
+def fourier_pixels(box: int, size: int, prefixes: tuple[int, ...] = ()) -> FourierPixels:
+    """List the pixels of a box that lie within half of `size` [px].
+
+    Parameters
+    ----------
+    box, size : int
+        In px; the size is even.
+    prefixes : tuple of int
+        Smaller sizes [px], whose pixels come before all others.
+    """
     r = size // 2
     y, x = np.mgrid[-r : r + 1, 0 : r + 1]
     keep = (x * x + y * y <= r * r) & ~((x == 0) & (y < 0))
     x, y = x[keep], y[keep]
-    order = np.lexsort((np.arctan2(y, x), x * x + y * y))
+    radius2 = _squared_radius(x, y)
+    bounds = np.unique([*range(0, r, _ANNULUS), *(prefix / 2 for prefix in prefixes)])
+    annulus = np.searchsorted(bounds**2, radius2, side="left")
+    order = np.lexsort((radius2, np.arctan2(y, x), annulus))
     x, y = x[order].astype(np.int32), y[order].astype(np.int32)
     shell = np.floor(np.hypot(x, y) + 0.5).astype(np.int64)
     sign = np.where((x + y) % 2 == 0, 1, -1).astype(np.float32)
@@ -57,11 +105,15 @@ def fourier_pixels(box: int, size: int) -> FourierPixels:
         x=x,
         y=y,
         shell=shell,
-        shell_first=np.searchsorted(shell, np.arange(r + 2)).astype(np.int64),
         index=(y.astype(np.int64) % box) * (box // 2 + 1) + x,
         sign=sign,
         multiplicity=multiplicity,
     )
+
+
+def _squared_radius(x: npt.NDArray[np.int32], y: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    radius2: npt.NDArray[np.int64] = x.astype(np.int64) ** 2 + y.astype(np.int64) ** 2
+    return radius2
 
 
 @lru_cache(maxsize=16)

@@ -211,17 +211,21 @@ def make_plan(
     for rows in geometries.values():
         first = optics_groups[rows[0]]
         size = current_image_size(first, box, pixel_size, current_size)
-        pixels = fourier_pixels(first.box_size, size)
         scored = current_image_size(first, box, pixel_size, scored_size)
         coarse_size = coarse_image_size(
             first, box, pixel_size, current_size, coarse_step, particle_diameter, options
         )
         coarse_size = min(coarse_size, scored)
+        inner_size = coarse_size // 2
+        pixels = fourier_pixels(first.box_size, size, (inner_size, coarse_size, scored))
         n_coarse = pixels.n_within(coarse_size)
         extent = first.box_size * first.pixel_size
         x, y = np.asarray(first.magnification, float) @ np.stack([pixels.x, pixels.y])
-        factor = padding * box * pixel_size / extent
-        valid = np.hypot(x, y) * (box * pixel_size / extent) <= current_size / 2 + 1e-6
+        radius = np.hypot(x, y) * (box * pixel_size / extent)
+        valid = radius <= current_size / 2 + 1e-6
+        # pixels beyond the reference have no weight, and stay at its edge: insertion goes by radius
+        shrinking = np.where(valid, 1.0, current_size / 2 / np.maximum(radius, 1e-6))
+        factor = padding * box * pixel_size / extent * shrinking
         made.append(
             ImageGeometry(
                 group_rows=tuple(rows),
@@ -230,9 +234,9 @@ def make_plan(
                 pixels=pixels,
                 n_scored=pixels.n_within(scored),
                 n_coarse=n_coarse,
-                n_inner=pixels.n_within(coarse_size // 2),
-                slice_x=np.where(valid, x * factor, 0).astype(np.float32),
-                slice_y=np.where(valid, y * factor, 0).astype(np.float32),
+                n_inner=pixels.n_within(inner_size),
+                slice_x=(x * factor).astype(np.float32),
+                slice_y=(y * factor).astype(np.float32),
                 valid=valid.astype(np.float32),
                 model_shell=model_shells(first, box, pixel_size),
                 frequency_x=pixels.x / extent,
@@ -278,7 +282,7 @@ def scored_geometry(geometry: ImageGeometry) -> ImageGeometry:
     cosines, sines = geometry.fine_ramps
     return replace(
         geometry,
-        pixels=fourier_pixels(geometry.box, 2 * int(geometry.pixels.shell[n - 1])),
+        pixels=geometry.pixels.leading(2 * int(geometry.pixels.shell[:n].max())),
         slice_x=geometry.slice_x[:n],
         slice_y=geometry.slice_y[:n],
         valid=geometry.valid[:n],
