@@ -4,9 +4,14 @@
 
 Small sets of five symmetries are simulated with several seeds each and refined with RELION's
 schedule (``--relion_schedule``), with each saving alone, and with those that are on by default.
-Every run is compared with the one by RELION's schedule on the same particles. CPU time is that of
-the iterations: start-up, figures and compilation do not count. Finished runs are kept in
-``runs.json`` of the work folder.
+Every run is compared with the one by RELION's schedule on the same particles, or by another one
+(``--against``). CPU time is that of the iterations: start-up, figures and compilation do not count.
+Finished runs are kept in ``runs.json`` of the work folder.
+
+What scoring in steps costs, in boxes that are large enough for all of its steps:
+
+    python benchmarks/schedule_gain.py --models MODELS --work steps --box 64 \\
+        --schedules default "all rings at once" --against "all rings at once"
 """
 
 from __future__ import annotations
@@ -30,7 +35,6 @@ from aurefine.jobs import refine3d
 from measuring import crossing, surroundings
 from quality_relion import pose_errors
 
-BOX = 40  # px
 SCHEDULES: dict[str, dict[str, Any]] = {
     "RELION's": {"relion_schedule": True},
     "fewer samples": {"relion_schedule": True, "max_significant": 500},
@@ -39,9 +43,9 @@ SCHEDULES: dict[str, dict[str, Any]] = {
     "jump": {"relion_schedule": True, "jump_sampling": True},
     "clear poses": {"relion_schedule": True, "reuse_poses": 0.5},
     "RELION's offset prior": {"relion_schedule": True, "quirk_offset_prior": True},
+    "all rings at once": {"two_step_scoring": False},
     "default": {},
 }
-REFERENCE = "RELION's"
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Case:
     name: str
     symmetry: str
     model: str
-    pixel_size: float  # Å
+    extent: float  # of the box, Å
     n_particles: int
     snr: float
     views: str = ""  # axis that most particles are seen along
@@ -59,12 +63,12 @@ class Case:
 
 
 CASES = (
-    Case("c1", "C1", "b2ar_gs_c1", 5.0, 320, 0.2),
-    Case("c4", "C4", "synthetic_c4", 5.0, 240, 0.12),
-    Case("d2", "D2", "bgal_d2", 5.0, 240, 0.07),
-    Case("d2_views", "D2", "bgal_d2", 5.0, 240, 0.07, views="0.3,0.2,1"),
-    Case("d3", "D3", "synthetic_d3", 5.0, 240, 0.07),
-    Case("i", "I", "stnv_i", 5.0, 160, 0.08, lowpass=30.0),
+    Case("c1", "C1", "b2ar_gs_c1", 200.0, 320, 0.2),
+    Case("c4", "C4", "synthetic_c4", 200.0, 240, 0.12),
+    Case("d2", "D2", "bgal_d2", 200.0, 240, 0.07),
+    Case("d2_views", "D2", "bgal_d2", 200.0, 240, 0.07, views="0.3,0.2,1"),
+    Case("d3", "D3", "synthetic_d3", 200.0, 240, 0.07),
+    Case("i", "I", "stnv_i", 200.0, 160, 0.08, lowpass=30.0),
 )
 
 
@@ -83,14 +87,14 @@ class Outcome:
     offset: float  # median error, Å
 
 
-def simulated(case: Case, models: Path, work: Path, seed: int) -> tuple[Path, float]:
+def simulated(case: Case, box: int, models: Path, work: Path, seed: int) -> tuple[Path, float]:
     """Make the particles unless they are there; return their folder and diameter [Å]."""
     folder = work / f"{case.name}-{seed}"
     if not (folder / "simulation.json").exists():
         command = [
             *(sys.executable, "-m", "aurefine", "simulate", "--o", str(folder)),
-            *("--atoms", str(models / f"{case.model}.npz"), "--box", str(BOX)),
-            *("--angpix", str(case.pixel_size), "--n_particles", str(case.n_particles)),
+            *("--atoms", str(models / f"{case.model}.npz"), "--box", str(box)),
+            *("--angpix", str(case.extent / box), "--n_particles", str(case.n_particles)),
             *("--snr", str(case.snr), "--random_seed", str(seed), "--reference_scale", "3"),
             *("--n_micrographs", "6", "--ini_high", str(case.lowpass)),
         ]
@@ -102,7 +106,7 @@ def simulated(case: Case, models: Path, work: Path, seed: int) -> tuple[Path, fl
 
 
 def measured(
-    case: Case, seed: int, schedule: str, folder: Path, diameter: float, threads: int
+    case: Case, box: int, seed: int, schedule: str, folder: Path, diameter: float, threads: int
 ) -> Outcome:
     """Refine and compare with the truth."""
     with tempfile.TemporaryDirectory(prefix="schedule-gain-") as temporary:
@@ -130,7 +134,7 @@ def measured(
             f"{temporary}/run_data.star", folder / "truth.star", case.symmetry
         )
     truth, _ = read_map(folder / "true_map.mrc")
-    mask = soft_sphere(BOX, diameter / 2 / case.pixel_size, 5)
+    mask = soft_sphere(box, diameter / 2 / case.extent * box, 5)
     halves = [half * mask for half in result.half_maps]
     to_truth = fsc_of_maps(result.map * mask, truth * mask)
     return Outcome(
@@ -139,8 +143,8 @@ def measured(
         schedule=schedule,
         iterations=len(result.history),
         cpu=float(result.history["cpu_seconds"].sum()),
-        shell_true=float(BOX / crossing(to_truth, 0.5, BOX)),
-        shell_half=float(BOX / crossing(fsc_of_maps(*halves), 0.143, BOX)),
+        shell_true=float(box / crossing(to_truth, 0.5, box)),
+        shell_half=float(box / crossing(fsc_of_maps(*halves), 0.143, box)),
         angle=float(np.median(angle)),
         offset=float(np.median(offset)),
     )
@@ -150,32 +154,30 @@ Runs = Mapping[tuple[str, int, str], Outcome]
 
 
 def differences(
-    runs: Runs, schedule: str, value: Callable[[Outcome, Outcome], float]
+    runs: Runs, schedule: str, reference: str, value: Callable[[Outcome, Outcome], float]
 ) -> dict[str, list[float]]:
-    """Compare the runs of a schedule with RELION's, by set and seed."""
+    """Compare the runs of a schedule with those of another one, by set and seed."""
     found: dict[str, list[float]] = {}
     for (name, seed, own_schedule), own in runs.items():
-        usual = runs.get((name, seed, REFERENCE))
+        usual = runs.get((name, seed, reference))
         if own_schedule == schedule and usual is not None:
             found.setdefault(name, []).append(value(own, usual))
     return found
 
 
-def summary(runs: Runs, schedule: str) -> list[str]:
+def summary(runs: Runs, schedule: str, reference: str) -> list[str]:
     """Return one row of the table over all sets: gains and losses with standard errors."""
 
+    def by_set(value: Callable[[Outcome, Outcome], float]) -> list[list[float]]:
+        return list(differences(runs, schedule, reference, value).values())
+
     def cell(value: Callable[[Outcome, Outcome], float], form: str) -> str:
-        values = np.concatenate(list(differences(runs, schedule, value).values()))
+        values = np.concatenate(by_set(value))
         error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
         return f"{values.mean():{form}} ± {error:{form.lstrip('+')}}"
 
-    cpu = np.concatenate(
-        list(differences(runs, schedule, lambda own, usual: usual.cpu / own.cpu).values())
-    )
-    worst = min(
-        float(np.mean(values))
-        for values in differences(runs, schedule, lambda a, b: a.shell_true - b.shell_true).values()
-    )
+    cpu = np.concatenate(by_set(lambda own, usual: usual.cpu / own.cpu))
+    worst = min(float(np.mean(v)) for v in by_set(lambda a, b: a.shell_true - b.shell_true))
     return [
         schedule,
         f"{np.exp(np.log(cpu).mean()):.2f}× ({cpu.min():.2f} to {cpu.max():.2f})",
@@ -206,7 +208,7 @@ def details(runs: Runs, set_name: str) -> list[str]:
     return rows
 
 
-def report(runs: Runs) -> list[str]:
+def report(runs: Runs, box: int, reference: str) -> list[str]:
     """Return the whole document."""
     settings = {
         name: " ".join(f"`{key}={value}`" for key, value in values.items()) or "defaults"
@@ -219,11 +221,12 @@ def report(runs: Runs) -> list[str]:
     ]
     names = [name for name in SCHEDULES if any(key[2] == name for key in runs)]
     rows = [head, ["---"] * len(head)]
-    rows += [summary(runs, name) for name in names if name != REFERENCE]
+    rows += [summary(runs, name, reference) for name in names if name != reference]
+    against = "RELION's schedule" if reference == "RELION's" else f"*{reference}*"
     return [
         "# What cheaper iterations gain",
         "",
-        "Differences to RELION's schedule on the same particles, mean ± standard error over all "
+        f"Differences to {against} on the same particles, mean ± standard error over all "
         "sets and seeds.",
         "Positive shells and negative errors are better.",
         "*The worst set* is the smallest mean over the seeds of one set.",
@@ -235,11 +238,12 @@ def report(runs: Runs) -> list[str]:
         "## By set",
         "",
         "Means over the seeds; shells of a box of "
-        f"{BOX} px, larger is better; errors are medians in degrees and Å.",
+        f"{box} px, larger is better; errors are medians in degrees and Å.",
         "",
         *(
             f"- {case.name}: {case.model}, {case.symmetry}, {case.n_particles} particles, "
-            f"{case.pixel_size} Å/px, SNR {case.snr}{', preferred views' if case.views else ''}."
+            f"{case.extent / box:.3g} Å/px, SNR {case.snr}"
+            f"{', preferred views' if case.views else ''}."
             for case in CASES
         ),
         "",
@@ -258,6 +262,8 @@ def main() -> int:
     parser.add_argument(
         "--sets", nargs="*", default=[case.name for case in CASES][::-1], help="in turn"
     )
+    parser.add_argument("--box", type=int, default=40, help="px")
+    parser.add_argument("--against", choices=list(SCHEDULES), default="RELION's")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--o", type=Path, help="file for the tables")
     arguments = parser.parse_args()
@@ -273,20 +279,20 @@ def main() -> int:
         for name in arguments.sets
         for schedule in arguments.schedules
     ]
-    refine3d._write_plots = lambda *_: None  # figures take as long as these iterations
+    refine3d.write_figures = lambda *_: None  # figures take as long as these iterations
     is_first = True  # and loads compiled code
     for case, seed, schedule in wanted:
         if (case.name, seed, schedule) in runs:
             continue
-        folder, diameter = simulated(case, arguments.models, arguments.work, seed)
+        folder, diameter = simulated(case, arguments.box, arguments.models, arguments.work, seed)
         if is_first:
-            measured(case, seed, schedule, folder, diameter, arguments.threads)
+            measured(case, arguments.box, seed, schedule, folder, diameter, arguments.threads)
             is_first = False
-        own = measured(case, seed, schedule, folder, diameter, arguments.threads)
+        own = measured(case, arguments.box, seed, schedule, folder, diameter, arguments.threads)
         runs[case.name, seed, schedule] = own
         print(own, file=sys.stderr, flush=True)
         kept.write_text(json.dumps([asdict(run) for run in runs.values()], indent=1))
-    text = "\n".join([*report(runs), "", *where])
+    text = "\n".join([*report(runs, arguments.box, arguments.against), "", *where])
     print(text)
     if arguments.o:
         arguments.o.write_text(text + "\n", encoding="utf-8")

@@ -214,7 +214,7 @@ EXPERT_OPTIONS: tuple[Option, ...] = (
         name="two_step_scoring", flag="--two_step_scoring", negatives=("--one_step_scoring",),
         kind="bool", default=True, tab="Expert", label="Scoring in steps",
         help="Score all orientations on the inner rings first, and the likely ones on all rings, "
-        "in local searches in five steps; on by default.",
+        "in local searches in seven steps; on by default.",
     ),
     Option(
         name="quirk_offset_prior", flag="--quirk_offset_prior", kind="bool", default=False,

@@ -36,13 +36,15 @@ from aurefine.refine.coarse import (
 from aurefine.refine.plan import ImageGeometry, IterationPlan
 from aurefine.refine.projector import Projector
 
-__all__ = ["LIKELY_DROP", "ExhaustiveSearch", "first_step_pays"]
+__all__ = ["ExhaustiveSearch", "first_step_pays"]
 
 Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 Points = tuple[IntArray, IntArray, IntArray]  # range of each particle; orientations; offsets
 
-LIKELY_DROP = 32.0  # log weight below the best on the inner rings at which points are left out
+# log weight below the best on the inner rings at which orientations are left out; the true one of
+# millions comes as far below another one with a probability of 2e-12 (docs/algorithm.md)
+_LIKELY_DROP = 24.0
 _FEW_PIXELS = 256  # below this number a first step on the inner rings tells too little
 _SCORE_BYTES = 48 << 20  # scores of the particles that one thread works on
 _MAX_BLOCK = 24  # particles in one matrix product
@@ -174,7 +176,7 @@ class ExhaustiveSearch:
         norm_weights = np.ascontiguousarray(self.norm_weights[particles, :n_pixels])
         priors = np.ascontiguousarray(self.offset_priors[particles])
         best = np.empty((n_particles, n_orientations), np.float32)
-        drop = np.full(n_particles, LIKELY_DROP, np.float32)
+        drop = np.full(n_particles, _LIKELY_DROP, np.float32)
 
         def fill(part: slice) -> None:
             own = slice(particles.start + part.start, particles.start + part.stop)
@@ -277,7 +279,7 @@ class ExhaustiveSearch:
             rows,
             norm_rows,
             self.offset_priors[part],
-            LIKELY_DROP,
+            _LIKELY_DROP,
             options.adaptive_fraction,
             options.max_significant,
             False,

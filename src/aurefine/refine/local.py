@@ -15,7 +15,7 @@ from aurefine.kernels.two_step import score_local
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.batch import PreparedBatch
 from aurefine.refine.coarse import Pairs, coarse_rows, join_firsts
-from aurefine.refine.exhaustive import LIKELY_DROP, first_step_pays
+from aurefine.refine.exhaustive import first_step_pays
 from aurefine.refine.plan import ImageGeometry, IterationPlan
 from aurefine.refine.projector import Projector
 
@@ -26,7 +26,10 @@ Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 Lists = tuple[IntArray, IntArray, Float32, Float32]
 
-_SHARES = np.array([1, 2, 4, 6, 8]) / 8  # of the pixels, that are scored step by step
+_SHARES = np.array([2, 3, 4, 6, 8, 12, 16]) / 16  # of the pixels, that are scored step by step
+# log weight below the best after a step at which orientations are left out; the true one of
+# thousands comes as far below another one with a probability of 1e-10 (docs/algorithm.md)
+_LIKELY_DROP = 20.0
 _BLOCK = 4  # particles whose neighbourhoods one thread lists at a time
 
 
@@ -103,7 +106,7 @@ def search_lists(
             rows.reshape(n, n_offsets, 2 * n_coarse),
             np.ascontiguousarray(norm_weights[part, :n_coarse]),
             offset_priors[part],
-            LIKELY_DROP,
+            _LIKELY_DROP,
             plan.options.adaptive_fraction,
             plan.options.max_significant,
             plan.use_correlation,
