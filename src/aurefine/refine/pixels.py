@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 __all__ = ["FourierPixels", "fourier_pixels", "half_plane_rings", "phase_ramps", "window_index"]
+
+Real = TypeVar("Real", bound=np.floating[Any])
 
 _ANNULUS = 3  # px; neighbours in the list then find much of what they need in the cache
 
@@ -68,11 +71,11 @@ class FourierPixels:
             multiplicity=self.multiplicity[:n],
         )
 
-    def shell_sums(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def shell_sums(self, values: npt.NDArray[Real]) -> npt.NDArray[Real]:
         """Sum values of pixels, shape (..., n_pixels), over shells: shape (..., n_shells)."""
         order = np.argsort(self.shell, kind="stable")
         first = np.searchsorted(self.shell[order], np.arange(self.n_shells))
-        sums: npt.NDArray[np.float32] = np.add.reduceat(values[..., order], first, axis=-1)
+        sums: npt.NDArray[Real] = np.add.reduceat(values[..., order], first, axis=-1)
         return sums
 
 
