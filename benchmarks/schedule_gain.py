@@ -6,7 +6,7 @@ Small sets of five symmetries are simulated with several seeds each and refined 
 schedule (``--relion_schedule``), with each saving alone, and with those that are on by default.
 Every run is compared with the one by RELION's schedule on the same particles, or by another one
 (``--against``). CPU time is that of the iterations: start-up, figures and compilation do not count.
-Finished runs are kept in ``runs.json`` of the work folder.
+Finished runs are kept in ``runs.json`` of the work folder, by box.
 
 What scoring in steps costs, in boxes that are large enough for all of its steps:
 
@@ -35,6 +35,7 @@ from aurefine.jobs import refine3d
 from measuring import crossing, surroundings
 from quality_relion import pose_errors
 
+EXTENT = 200.0  # of the box, Å
 SCHEDULES: dict[str, dict[str, Any]] = {
     "RELION's": {"relion_schedule": True},
     "fewer samples": {"relion_schedule": True, "max_significant": 500},
@@ -55,7 +56,6 @@ class Case:
     name: str
     symmetry: str
     model: str
-    extent: float  # of the box, Å
     n_particles: int
     snr: float
     views: str = ""  # axis that most particles are seen along
@@ -63,12 +63,12 @@ class Case:
 
 
 CASES = (
-    Case("c1", "C1", "b2ar_gs_c1", 200.0, 320, 0.2),
-    Case("c4", "C4", "synthetic_c4", 200.0, 240, 0.12),
-    Case("d2", "D2", "bgal_d2", 200.0, 240, 0.07),
-    Case("d2_views", "D2", "bgal_d2", 200.0, 240, 0.07, views="0.3,0.2,1"),
-    Case("d3", "D3", "synthetic_d3", 200.0, 240, 0.07),
-    Case("i", "I", "stnv_i", 200.0, 160, 0.08, lowpass=30.0),
+    Case("c1", "C1", "b2ar_gs_c1", 320, 0.2),
+    Case("c4", "C4", "synthetic_c4", 240, 0.12),
+    Case("d2", "D2", "bgal_d2", 240, 0.07),
+    Case("d2_views", "D2", "bgal_d2", 240, 0.07, views="0.3,0.2,1"),
+    Case("d3", "D3", "synthetic_d3", 240, 0.07),
+    Case("i", "I", "stnv_i", 160, 0.08, lowpass=30.0),
 )
 
 
@@ -94,7 +94,7 @@ def simulated(case: Case, box: int, models: Path, work: Path, seed: int) -> tupl
         command = [
             *(sys.executable, "-m", "aurefine", "simulate", "--o", str(folder)),
             *("--atoms", str(models / f"{case.model}.npz"), "--box", str(box)),
-            *("--angpix", str(case.extent / box), "--n_particles", str(case.n_particles)),
+            *("--angpix", str(EXTENT / box), "--n_particles", str(case.n_particles)),
             *("--snr", str(case.snr), "--random_seed", str(seed), "--reference_scale", "3"),
             *("--n_micrographs", "6", "--ini_high", str(case.lowpass)),
         ]
@@ -106,7 +106,7 @@ def simulated(case: Case, box: int, models: Path, work: Path, seed: int) -> tupl
 
 
 def measured(
-    case: Case, box: int, seed: int, schedule: str, folder: Path, diameter: float, threads: int
+    case: Case, seed: int, schedule: str, folder: Path, diameter: float, threads: int
 ) -> Outcome:
     """Refine and compare with the truth."""
     with tempfile.TemporaryDirectory(prefix="schedule-gain-") as temporary:
@@ -134,7 +134,8 @@ def measured(
             f"{temporary}/run_data.star", folder / "truth.star", case.symmetry
         )
     truth, _ = read_map(folder / "true_map.mrc")
-    mask = soft_sphere(box, diameter / 2 / case.extent * box, 5)
+    box = len(truth)
+    mask = soft_sphere(box, diameter / 2 / EXTENT * box, 5)
     halves = [half * mask for half in result.half_maps]
     to_truth = fsc_of_maps(result.map * mask, truth * mask)
     return Outcome(
@@ -242,7 +243,7 @@ def report(runs: Runs, box: int, reference: str) -> list[str]:
         "",
         *(
             f"- {case.name}: {case.model}, {case.symmetry}, {case.n_particles} particles, "
-            f"{case.extent / box:.3g} Å/px, SNR {case.snr}"
+            f"{EXTENT / box:.3g} Å/px, SNR {case.snr}"
             f"{', preferred views' if case.views else ''}."
             for case in CASES
         ),
@@ -268,8 +269,9 @@ def main() -> int:
     parser.add_argument("--o", type=Path, help="file for the tables")
     arguments = parser.parse_args()
     where = surroundings(sys.argv)
-    arguments.work.mkdir(parents=True, exist_ok=True)
-    kept = arguments.work / "runs.json"
+    work = arguments.work / f"box{arguments.box}"
+    work.mkdir(parents=True, exist_ok=True)
+    kept = work / "runs.json"
     stored = json.loads(kept.read_text()) if kept.exists() else []
     runs = {(o["name"], o["seed"], o["schedule"]): Outcome(**o) for o in stored}
     cases = {case.name: case for case in CASES}
@@ -284,11 +286,11 @@ def main() -> int:
     for case, seed, schedule in wanted:
         if (case.name, seed, schedule) in runs:
             continue
-        folder, diameter = simulated(case, arguments.box, arguments.models, arguments.work, seed)
+        folder, diameter = simulated(case, arguments.box, arguments.models, work, seed)
         if is_first:
-            measured(case, arguments.box, seed, schedule, folder, diameter, arguments.threads)
+            measured(case, seed, schedule, folder, diameter, arguments.threads)
             is_first = False
-        own = measured(case, arguments.box, seed, schedule, folder, diameter, arguments.threads)
+        own = measured(case, seed, schedule, folder, diameter, arguments.threads)
         runs[case.name, seed, schedule] = own
         print(own, file=sys.stderr, flush=True)
         kept.write_text(json.dumps([asdict(run) for run in runs.values()], indent=1))

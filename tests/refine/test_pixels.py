@@ -28,7 +28,7 @@ def test_smaller_sizes_that_were_asked_for_are_prefixes(prefixes):
         n = large.n_within(size)
         assert np.hypot(large.x, large.y)[:n].max() <= size / 2
         assert np.hypot(large.x, large.y)[n:].min(initial=np.inf) > size / 2
-        small = large.leading(size)
+        small = large.leading(n)
         assert small.n_pixels == n
         assert small.n_shells == size // 2 + 1
 

@@ -42,8 +42,8 @@ Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 Points = tuple[IntArray, IntArray, IntArray]  # range of each particle; orientations; offsets
 
-# log weight below the best on the inner rings at which orientations are left out; the true one of
-# millions comes as far below another one with a probability of 2e-12 (docs/algorithm.md)
+# log weight below the best on the inner rings at which orientations are left out; the true one
+# comes as far below another one, of millions, with a probability below 3e-12 (docs/algorithm.md)
 _LIKELY_DROP = 24.0
 _FEW_PIXELS = 256  # below this number a first step on the inner rings tells too little
 _SCORE_BYTES = 48 << 20  # scores of the particles that one thread works on

@@ -27,8 +27,8 @@ IntArray = npt.NDArray[np.int64]
 Lists = tuple[IntArray, IntArray, Float32, Float32]
 
 _SHARES = np.array([2, 3, 4, 6, 8, 12, 16]) / 16  # of the pixels, that are scored step by step
-# log weight below the best after a step at which orientations are left out; the true one of
-# thousands comes as far below another one with a probability of 1e-10 (docs/algorithm.md)
+# log weight below the best after a step at which orientations are left out; the true one comes as
+# far below another one, of thousands, with a probability of at most 1e-10 (docs/algorithm.md)
 _LIKELY_DROP = 20.0
 _BLOCK = 4  # particles whose neighbourhoods one thread lists at a time
 

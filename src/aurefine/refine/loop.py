@@ -209,7 +209,7 @@ def _processing_order(
 
 def _coarse_size(plan: IterationPlan) -> int:
     first = plan.geometries[0]
-    return 2 * int(first.pixels.shell[: first.n_coarse].max())
+    return first.pixels.leading(first.n_coarse).size
 
 
 def _with_sampling(

@@ -13,7 +13,9 @@ __all__ = ["FourierPixels", "fourier_pixels", "half_plane_rings", "phase_ramps",
 
 Real = TypeVar("Real", bound=np.floating[Any])
 
-_ANNULUS = 3  # px; neighbours in the list then find much of what they need in the cache
+# px: narrow enough for neighbours to share the cache, wide enough (with a padding of 2) for threads
+# to insert every other annulus at the same time
+_ANNULUS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,11 @@ class FourierPixels:
             raise ValueError(f"the pixels within a size of {size} px are not the leading ones")
         return n
 
-    def leading(self, size: int) -> FourierPixels:
-        """Return the list of a smaller size, one of its `prefixes`."""
-        n = self.n_within(size)
+    def leading(self, n: int) -> FourierPixels:
+        """Return the first n pixels, as many as `n_within` says, as the list of their size."""
         return replace(
             self,
-            size=size,
+            size=2 * int(self.shell[:n].max()),
             x=self.x[:n],
             y=self.y[:n],
             shell=self.shell[:n],

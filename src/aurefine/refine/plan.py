@@ -222,10 +222,10 @@ def make_plan(
         extent = first.box_size * first.pixel_size
         x, y = np.asarray(first.magnification, float) @ np.stack([pixels.x, pixels.y])
         radius = np.hypot(x, y) * (box * pixel_size / extent)
-        valid = radius <= current_size / 2 + 1e-6
+        edge = current_size / 2
+        valid = radius <= edge + 1e-6
         # pixels beyond the reference have no weight, and stay at its edge: insertion goes by radius
-        shrinking = np.where(valid, 1.0, current_size / 2 / np.maximum(radius, 1e-6))
-        factor = padding * box * pixel_size / extent * shrinking
+        factor = padding * box * pixel_size / extent * (edge / np.maximum(radius, edge))
         made.append(
             ImageGeometry(
                 group_rows=tuple(rows),
@@ -282,7 +282,7 @@ def scored_geometry(geometry: ImageGeometry) -> ImageGeometry:
     cosines, sines = geometry.fine_ramps
     return replace(
         geometry,
-        pixels=geometry.pixels.leading(2 * int(geometry.pixels.shell[:n].max())),
+        pixels=geometry.pixels.leading(n),
         slice_x=geometry.slice_x[:n],
         slice_y=geometry.slice_y[:n],
         valid=geometry.valid[:n],
