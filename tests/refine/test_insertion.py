@@ -82,7 +82,7 @@ def test_slices_are_forgotten_once_they_are_added():
             gone = weakref.ref(buffer.base)
             insertion.begin(buffer, rotations, geometry())
             del buffer
-            insertion.complete()
+            insertion.finish()
             assert gone() is None
         finally:
             gc.enable()

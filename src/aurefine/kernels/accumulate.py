@@ -7,7 +7,7 @@ from numba import njit
 
 from aurefine.kernels.combination import CHILDREN, add_image, sum_ramps
 from aurefine.kernels.copying import copy_matrix
-from aurefine.kernels.slices import extract_slices
+from aurefine.kernels.slices import extract_block, slice_memory
 from aurefine.kernels.vectors import LANES
 
 __all__ = ["children_with_weight", "combine_images"]
@@ -107,7 +107,8 @@ def combine_images(
     seen = np.zeros((seen_particle.size, 3, n_pixels), np.float32)
     active = np.empty(n_children, np.int64)
     matrices = np.empty((n_children, 3, 3), np.float32)
-    slices = np.empty((n_children, 2 * n_pixels), np.float32)
+    slices = np.empty((n_children, 2 * _LONG_BLOCK), np.float32)  # of a block of pixels
+    memory = slice_memory()
     image = np.empty((2, n_pixels), np.float32)
     ramps = np.empty(2 * CHILDREN * _LONG_BLOCK, np.float32)
     last = np.empty(2 * CHILDREN * LANES, np.float32)
@@ -118,7 +119,6 @@ def combine_images(
                 active[n_active] = c
                 copy_matrix(rotations[g, c], matrices[n_active])
                 n_active += 1
-        extract_slices(volume, matrices[:n_active], pixel_x, pixel_y, slices)
         particle, first, total, term, weight = _terms_of_group(
             group_first[g], group_first[g + 1], active[:n_active], sorted_particle, sorted_offset,
             sorted_pair, weights, n_pixels,
@@ -126,6 +126,10 @@ def combine_images(
         block = _BLOCK if particle.size >= _MANY else _LONG_BLOCK
         for lo in range(0, n_pixels, block):
             hi = min(lo + block, n_pixels)
+            extract_block(
+                volume, matrices[:n_active], pixel_x[lo:hi], pixel_y[lo:hi], slices, _LONG_BLOCK,
+                memory,
+            )  # fmt: skip
             for a in range(n_active):
                 combined[slot[g, active[a]], :, lo:hi] = np.float32(0.0)
             for r in range(particle.size):
@@ -250,8 +254,8 @@ def _add_image(
         in_sums = 3 * n_pixels * slot[active[a]]
         add_image(
             ramps[c * n :], ramps[(CHILDREN + c) * n :], flat_image, flat_denominator,
-            p * n_pixels, flat_slices, 2 * a * n_pixels, flat_combined, in_sums, flat_seen,
-            in_seen, total[a], n_pixels, lo, whole,
+            p * n_pixels, flat_slices, 2 * a * _LONG_BLOCK, _LONG_BLOCK, flat_combined, in_sums,
+            flat_seen, in_seen, total[a], n_pixels, lo, whole,
         )  # fmt: skip
         for j in range(whole, hi):
             re = last[c * LANES + j - tail]
@@ -259,8 +263,8 @@ def _add_image(
             flat_combined[in_sums + j] += image[0, j] * re - image[1, j] * im
             flat_combined[in_sums + n_pixels + j] += image[0, j] * im + image[1, j] * re
             flat_combined[in_sums + 2 * n_pixels + j] += total[a] * denominator[p, j]
-            slice_re = slices[a, j]
-            slice_im = slices[a, n_pixels + j]
+            slice_re = slices[a, j - lo]
+            slice_im = slices[a, _LONG_BLOCK + j - lo]
             flat_seen[in_seen + j] += re * slice_re + im * slice_im
             flat_seen[in_seen + n_pixels + j] += re * slice_im - im * slice_re
             power = slice_re * slice_re + slice_im * slice_im

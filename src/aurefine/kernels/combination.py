@@ -12,7 +12,7 @@ __all__ = ["CHILDREN", "add_image", "sum_ramps"]
 
 CHILDREN = LANES // 2  # orientations at a time: their sums take half of the registers
 
-_IMAGE, _POWER_WEIGHT, _SLICES, _COMBINED, _SEEN = 2, 3, 5, 7, 9
+_IMAGE, _POWER_WEIGHT, _SLICES, _COMBINED, _SEEN = 2, 3, 5, 8, 10
 
 
 @intrinsic
@@ -66,7 +66,7 @@ def sum_ramps(typing, cosines, sines, terms, first, last, weights, column, strid
 
 @intrinsic
 def add_image(
-    typing, m_real, m_imag, image, power_weight, own, slices, slice_place, combined,
+    typing, m_real, m_imag, image, power_weight, own, slices, slice_place, imaginary, combined,
     combined_place, seen, seen_place, total, n_pixels, begin, end,
 ):  # fmt: skip
     """Add an image to the sums of an orientation, and the slice to what the image has seen.
@@ -82,7 +82,9 @@ def add_image(
     m_real, m_imag : float32, shape (end - begin,)
     image, power_weight, slices, combined, seen : float32
         Flat; those that are followed by a place begin there.  Rows have `n_pixels` numbers; an
-        image or slice has two, real parts first.
+        image has two, real parts first.  A slice begins with the pixel `begin`.
+    imaginary : int
+        Distance of imaginary from real parts of a slice.
     total : float32
         Sum of the weights.
     begin, end : int
@@ -90,22 +92,22 @@ def add_image(
     """
     number = types.int64
     signature = types.void(
-        m_real, m_imag, image, power_weight, number, slices, number, combined, number, seen,
-        number, types.float32, number, number, number,
+        m_real, m_imag, image, power_weight, number, slices, number, number, combined, number,
+        seen, number, types.float32, number, number, number,
     )  # fmt: skip
 
     def codegen(context, builder, signature, args):
         code = VectorCode(context, builder, signature, args)
-        own, slice_place, combined_place, seen_place = args[4:11:2]
-        total, n_pixels, begin, end = args[11:]
+        own, slice_place, imaginary, combined_place, seen_place = (args[k] for k in (4, 6, 7, 9, 11))
+        total, n_pixels, begin, end = args[12:]
         total = code.splat(total)
         zero = VECTOR([0.0] * LANES)
 
-        def rows(array, place, n):
+        def rows(array, place, n, distance=n_pixels):
             """Addresses of the same vector in `n` rows, one from the other to save registers."""
             found = [code.pointer(array, place)]
             while len(found) < n:
-                found.append(builder.gep(found[-1], [n_pixels]))
+                found.append(builder.gep(found[-1], [distance]))
             return [builder.bitcast(pointer, VECTOR.as_pointer()) for pointer in found]
 
         def load(pointer):
@@ -128,7 +130,7 @@ def add_image(
             add(sums[0], (x, re), (y, minus_im))
             add(sums[1], (x, im), (y, re))
             add(sums[2], (total, code.load(_POWER_WEIGHT, builder.add(own, j))))
-            a, b = (load(p) for p in rows(_SLICES, builder.add(slice_place, j), 2))
+            a, b = (load(p) for p in rows(_SLICES, builder.add(slice_place, i), 2, imaginary))
             power = code.multiply_add(a, a, builder.fmul(b, b))
             sums = rows(_SEEN, builder.add(seen_place, j), 3)
             add(sums[0], (re, a), (im, b))

@@ -13,7 +13,7 @@ from numba import njit
 from aurefine.kernels.copying import copy_vector
 from aurefine.kernels.pairs import sort_pairs
 from aurefine.kernels.products import COLUMNS, add_products
-from aurefine.kernels.slices import extract_slices
+from aurefine.kernels.slices import extract_block, slice_memory
 from aurefine.kernels.vectors import LANES
 
 __all__ = [
@@ -68,42 +68,47 @@ def slice_norms(slices, out):
 
 
 _TILE_FLOATS = 1 << 16  # of the slices that are scored together; a quarter of the level-2 cache
-_K_BLOCK = 1024  # floats of a slice in one pass, so that eight slices stay in the level-1 cache
+_PIXELS = 512  # of a slice in one pass, so that eight slices stay in the level-1 cache
 
 
 @njit(nogil=True, cache=True, forceinline=True, fastmath=True)
-def _multiply(rows, first_row, n_rows, slices, first_slice, n_slices, start, stop, out, row):
-    """Add rows[first_row:][:n_rows, start:stop] @ slices[first_slice:][:n_slices].T to out[row].
+def _multiply(rows, first_row, n_rows, column, row_jump, slices, first, n_slices, n, out, row):
+    """Add products of rows with slices to out[row], over n pixels from `column` of the rows on.
 
-    Columns behind the end of the slices are not used unless those of the rows are zero.
+    Slices have zeros behind these pixels, up to a whole vector.
     """
-    length = slices.shape[1]
+    stride = slices.shape[1]
+    jump = stride // 2
     width = rows.shape[1]
-    whole = start
+    whole = 0
     if n_slices % COLUMNS == 0 and n_rows % 2 == 0:
-        whole += (min(stop, width) - start) // LANES * LANES
+        whole = min(-(-n // LANES), (width - row_jump - column) // LANES) * LANES
         for s in range(0, n_slices, COLUMNS):
             for r in range(0, n_rows, 2):
                 add_products(
                     rows,
-                    (first_row + r) * width,
+                    (first_row + r) * width + column,
                     width,
+                    row_jump,
                     slices,
-                    (first_slice + s) * length,
-                    length,
-                    start,
+                    (first + s) * stride,
+                    stride,
+                    jump,
                     whole,
                     out,
                     (row * n_rows + r) * n_slices + s,
                     n_slices,
                 )
+    if whole >= n:
+        return
     for r in range(n_rows):
         a = rows[first_row + r]
         for s in range(n_slices):
-            b = slices[first_slice + s]
+            b = slices[first + s]
             total = np.float32(0.0)
-            for k in range(whole, min(stop, length)):
-                total += a[k] * b[k]
+            for k in range(whole, n):
+                total += a[column + k] * b[k]
+                total += a[row_jump + column + k] * b[jump + k]
             out[row, r, s] += total
 
 
@@ -162,7 +167,7 @@ def fine_scores(
         Particle within the batch, first row of the pair's shifted images, row of the outputs.
     rows : float32, shape (n_rows, 2 * n_pixels or more)
         Shifted images times CTF / sigma2 (`shifted_rows`); further columns are zero, and best
-        fill the rows to a multiple of `LANES`.
+        make the columns from n_pixels on a multiple of `LANES`.
     norm_weights : float32, shape (n_particles, n_pixels)
         CTF^2 / sigma2.
     n_child_offsets : int
@@ -173,44 +178,58 @@ def fine_scores(
     """
     n_groups, n_children = rotations.shape[:2]
     n_pixels = pixel_x.size
-    length = 2 * n_pixels
-    tile = max(min(_TILE_FLOATS // (min(length, _K_BLOCK) * n_children), n_groups), 1)
-    # products may read beyond a slice, where rows are zero
-    memory = np.zeros(tile * n_children * length + LANES, np.float32)
-    slices = memory[:-LANES].reshape((tile * n_children, length))
-    powers = np.empty((tile, n_children, n_pixels), np.float32)
+    most = min(-(-n_pixels // LANES) * LANES, _PIXELS)
+    tile = max(min(_TILE_FLOATS // (2 * most * n_children), n_groups), 1)
+    slices = np.empty((tile * n_children, 2 * most), np.float32)
+    powers = np.empty((tile, n_children, most), np.float32)
+    memory = slice_memory()
     norm = np.empty((tile, n_children), np.float32)
     group = np.empty(group_first[n_groups] - group_first[0], np.int64)
     for g in range(n_groups):
         group[group_first[g] - group_first[0] : group_first[g + 1] - group_first[0]] = g
     for start in range(0, n_groups, tile):
         stop = min(start + tile, n_groups)
-        for g in range(start, stop):
-            part = slices[(g - start) * n_children : (g - start + 1) * n_children]
-            extract_slices(volume, rotations[g], pixel_x, pixel_y, part)
-            slice_norms(part, powers[g - start])
         lo = group_first[start]
         order = lo + _by_row(pair_row[lo : group_first[stop]])
-        normed = np.full(tile, -1, np.int64)
         for i in order:
-            g = group[i - group_first[0]] - start
-            p = pair_particle[i]
-            if p != normed[g]:
-                _norm_products(norm_weights[p], powers[g], norm[g])
-                normed[g] = p
-            q = pair_output[i]
-            copy_vector(norm[g], norms[q])
-            cross[q] = np.float32(0.0)
-        # images outside, orientations inside: a block of shifted images stays in the cache
-        width = rows.shape[1]
-        for k in range(0, width, _K_BLOCK):
-            stop_k = min(k + _K_BLOCK, width)
+            cross[pair_output[i]] = np.float32(0.0)
+            norms[pair_output[i]] = np.float32(0.0)
+        # blocks of pixels outside: slices and shifted images stay in the cache
+        for k in range(0, n_pixels, _PIXELS):
+            n = min(_PIXELS, n_pixels - k)
+            for g in range(stop - start):
+                part = slices[g * n_children : (g + 1) * n_children]
+                extract_block(
+                    volume, rotations[start + g], pixel_x[k : k + n], pixel_y[k : k + n], part,
+                    most, memory,
+                )  # fmt: skip
+                _fill_up(part, n)
+                slice_norms(part, powers[g])
+            normed = np.full(tile, -1, np.int64)
+            # images outside, orientations inside
             for i in order:
                 g = group[i - group_first[0]] - start
+                p = pair_particle[i]
+                if p != normed[g]:
+                    _norm_products(norm_weights[p, k : k + n], powers[g], norm[g])
+                    normed[g] = p
+                q = pair_output[i]
+                for c in range(n_children):
+                    norms[q, c] += norm[g, c]
                 _multiply(
-                    rows, pair_row[i], n_child_offsets, slices, g * n_children, n_children, k,
-                    stop_k, cross, pair_output[i],
+                    rows, pair_row[i], n_child_offsets, k, n_pixels, slices, g * n_children,
+                    n_children, n, cross, q,
                 )  # fmt: skip
+
+
+@njit(nogil=True, cache=True, forceinline=True)
+def _fill_up(slices, n):
+    """Put zeros behind n pixels of real and of imaginary parts, up to a whole vector."""
+    jump = slices.shape[1] // 2
+    for c in range(slices.shape[0]):
+        for j in range(n, -(-n // LANES) * LANES):
+            slices[c, j] = np.float32(0.0)
+            slices[c, jump + j] = np.float32(0.0)
 
 
 @njit(nogil=True, cache=True, fastmath=True)

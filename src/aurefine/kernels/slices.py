@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 
 from aurefine.kernels.copying import copy_vector
 
-__all__ = ["extract_slices", "voxel_index"]
+__all__ = ["extract_block", "extract_slices", "slice_memory", "voxel_index"]
 
 _BLOCK = 128
 _GROUP = 4  # samples that are interpolated together
@@ -121,18 +121,33 @@ def extract_slices(volume, rotations, pixel_x, pixel_y, out):
     out : float32, shape (n_slices, 2 * n_pixels)
         Overwritten: real parts, then imaginary parts.
     """
+    extract_block(volume, rotations, pixel_x, pixel_y, out, pixel_x.size, slice_memory())
+
+
+@njit(nogil=True, cache=True, forceinline=True)
+def slice_memory():
+    """Return working memory of `extract_block`."""
+    index = np.empty(_BLOCK, np.uint32)
+    fractions = np.empty((4, _BLOCK), np.float32)
+    last = np.empty((2, _GROUP), np.float32)
+    return index, fractions, last
+
+
+@njit(nogil=True, cache=True, forceinline=True, fastmath=True, error_model="numpy")
+def extract_block(volume, rotations, pixel_x, pixel_y, out, imaginary, memory):
+    """Do what `extract_slices` does, with imaginary parts from the column `imaginary` on.
+
+    For kernels that take a slice in blocks of pixels, which then stay in the cache.
+    """
     flat, edge = volume
     n_x = (edge + 1) // 2
     centre = edge // 2
     n_pixels = pixel_x.size
-    index = np.empty(_BLOCK, np.uint32)
-    fractions = np.empty((4, _BLOCK), np.float32)
+    index, fractions, last = memory
     y_share = fractions[0]
     z_share = fractions[1]
     x_share = fractions[2]
     sign = fractions[3]
-    last_re = np.empty(_GROUP, np.float32)
-    last_im = np.empty(_GROUP, np.float32)
     step_y = 2 * n_x
     step_z = 2 * n_x * edge
     offset = np.float32(centre)
@@ -168,12 +183,12 @@ def extract_slices(volume, rotations, pixel_x, pixel_y, out):
                 sign[j] = s
                 index[j] = voxel_index(ix, iy, iz, np.int32(edge), np.int32(n_x))
             row_re = row[start : start + n]
-            row_im = row[n_pixels + start : n_pixels + start + n]
+            row_im = row[imaginary + start : imaginary + start + n]
             whole = n // _GROUP * _GROUP
             for j in range(0, whole, _GROUP):
                 _interpolate(flat, index, step_y, step_z, fractions, j, row_re, row_im, j)
             if whole < n:
                 index[n : whole + _GROUP] = 0
-                _interpolate(flat, index, step_y, step_z, fractions, whole, last_re, last_im, 0)
-                copy_vector(last_re[: n - whole], row_re[whole:])
-                copy_vector(last_im[: n - whole], row_im[whole:])
+                _interpolate(flat, index, step_y, step_z, fractions, whole, last[0], last[1], 0)
+                copy_vector(last[0, : n - whole], row_re[whole:])
+                copy_vector(last[1, : n - whole], row_im[whole:])

@@ -125,7 +125,6 @@ class HalfStep:
         tally = empty_tally(self.model)
         budget = pair_bytes(plan.options.memory_budget, is_local=plan.sampling.is_local)
         for a, b in _particle_ranges(pairs.first, budget):
-            self.insertion.complete()  # before there are shifted images
             with self.stopwatch("fine scoring"):
                 posterior = search.fine_search(
                     replace(batch, masked=batch.masked[:, :, :n_scored]),
@@ -137,6 +136,7 @@ class HalfStep:
                     plan,
                     scored,
                     self.projector,
+                    self.insertion.lend,
                     self.pool,
                 )
             self._check_finite(posterior, batch.rows[a:b])

@@ -151,14 +151,21 @@ class Insertion:
         spent = partial(self._stopwatch.add_cpu, _STAGE)
         self._group = self._pool.aside(window.insert, tasks, spent)
 
-    def complete(self) -> None:
-        """Add what has not been added yet, and give back memory."""
+    def lend(self, size: int) -> Float32:
+        """Give memory for other numbers, shape (size,), that are used before the next window.
+
+        That of the windows, if it is large enough: new memory has to be cleared by the system.
+        """
         self._complete()
-        self._memory = np.empty(0, np.float32)
+        if size > len(self._memory):
+            self._memory = np.empty(0, np.float32)  # before there is the other one
+            return np.empty(size, np.float32)
+        return self._memory[:size]
 
     def finish(self) -> None:
-        """Complete the sums in the volume itself."""
-        self.complete()
+        """Complete the sums in the volume itself, and give back memory."""
+        self._complete()
+        self._memory = np.empty(0, np.float32)
         with self._stopwatch(_STAGE):
             add_copies(self.volume, self._pool)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -74,9 +75,13 @@ def fine_search(
     plan: IterationPlan,
     geometry: ImageGeometry,
     projector: Projector,
+    lend: Callable[[int], Float32],
     pool: WorkerPool,
 ) -> Posterior:
-    """Second pass: all children of the significant pairs of particles a..b of the batch."""
+    """Second pass: all children of the significant pairs of particles a..b of the batch.
+
+    `lend` gives memory for so many numbers, which is used for the shifted images.
+    """
     a, b = particle_range
     window = slice(pairs.first[a], pairs.first[b])
     own = Pairs(
@@ -90,7 +95,7 @@ def fine_search(
     n_child, n_children = plan.n_child_offsets, plan.n_children
     particle = np.repeat(np.arange(n), np.diff(own.first))
     row_of, rows = _fine_rows(
-        batch.masked[a:b], cross_weights[a:b], particle, own.offset, plan, geometry, pool
+        batch.masked[a:b], cross_weights[a:b], particle, own.offset, plan, geometry, lend, pool
     )
     orientations, inverse = _distinct(own.orientation, pool)
     group_first, order = sort_pairs(inverse, len(orientations))
@@ -244,6 +249,7 @@ def _fine_rows(
     offset: IntArray,
     plan: IterationPlan,
     geometry: ImageGeometry,
+    lend: Callable[[int], Float32],
     pool: WorkerPool,
 ) -> tuple[IntArray, Float32]:
     """Shift each image by the fine offsets of its significant coarse offsets.
@@ -253,7 +259,7 @@ def _fine_rows(
     row_of : ndarray, shape (n_pairs,)
         First row of the pair.
     rows : ndarray, shape (n_rows, n_columns), float32
-        2 n_pixels numbers, filled up with zeros to whole vectors.
+        2 n_pixels numbers, filled up with zeros so that either half can be read in vectors.
     """
     n_offsets, n_child = len(plan.coarse_offsets), plan.n_child_offsets
     key = np.empty(len(offset), np.int64)
@@ -271,8 +277,11 @@ def _fine_rows(
     row_offset = (
         ((needed % n_offsets)[:, None] * n_child + np.arange(n_child)).ravel().astype(np.int32)
     )
-    length = 2 * geometry.pixels.n_pixels
-    rows = np.empty((len(row_particle), -(-length // LANES) * LANES), np.float32)
+    n_pixels = geometry.pixels.n_pixels
+    length = 2 * n_pixels
+    n_columns = n_pixels + -(-n_pixels // LANES) * LANES
+    shape = len(row_particle), -(-n_columns // LANES) * LANES
+    rows = lend(shape[0] * shape[1]).reshape(shape)
     cosines, sines = geometry.fine_ramps
     images = np.ascontiguousarray(masked)
     multipliers = np.ascontiguousarray(cross_weights)
