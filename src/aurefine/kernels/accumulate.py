@@ -130,8 +130,6 @@ def combine_images(
                 volume, matrices[:n_active], pixel_x[lo:hi], pixel_y[lo:hi], slices, _LONG_BLOCK,
                 memory,
             )  # fmt: skip
-            for a in range(n_active):
-                combined[slot[g, active[a]], :, lo:hi] = np.float32(0.0)
             for r in range(particle.size):
                 p = particle[r]
                 num = numerator[p]
@@ -144,7 +142,7 @@ def combine_images(
                     _add_image(
                         cosines, sines, term, weight, first[r], first[r + 1], total[r], image,
                         denominator, p, slices, combined, slot[g], active[:n_active], a, seen,
-                        place[p], ramps, last, lo, hi,
+                        place[p], ramps, last, lo, hi, r == 0,
                     )  # fmt: skip
         for r in range(particle.size):
             sums[particle[r], 3] += total[r].sum()
@@ -220,9 +218,12 @@ def _terms_of_group(
 @njit(nogil=True, cache=True, forceinline=True, fastmath=True)
 def _add_image(
     cosines, sines, term, weight, begin, end, total, image, denominator, p, slices, combined,
-    slot, active, start, seen, place, ramps, last, lo, hi,
+    slot, active, start, seen, place, ramps, last, lo, hi, is_first,
 ):  # fmt: skip
-    """Add one particle to the active children from `start` on, at the pixels lo to hi."""
+    """Add one particle to the active children from `start` on, at the pixels lo to hi.
+
+    The first particle of an orientation overwrites what is in `combined`.
+    """
     n_pixels = image.shape[1]
     n = (hi - lo) // LANES * LANES
     whole = lo + n
@@ -249,13 +250,15 @@ def _add_image(
         _sum_few(cosines, sines, term, begin, end, weight, start, last, hi)
     for c in range(min(CHILDREN, active.size - start)):
         a = start + c
+        in_sums = 3 * n_pixels * slot[active[a]]
+        if is_first and (total[a] == 0 or whole < hi):
+            combined[slot[active[a]], :, lo if total[a] == 0 else whole : hi] = np.float32(0.0)
         if total[a] == 0:
             continue
-        in_sums = 3 * n_pixels * slot[active[a]]
         add_image(
             ramps[c * n :], ramps[(CHILDREN + c) * n :], flat_image, flat_denominator,
             p * n_pixels, flat_slices, 2 * a * _LONG_BLOCK, _LONG_BLOCK, flat_combined, in_sums,
-            flat_seen, in_seen, total[a], n_pixels, lo, whole,
+            flat_seen, in_seen, total[a], n_pixels, lo, whole, is_first,
         )  # fmt: skip
         for j in range(whole, hi):
             re = last[c * LANES + j - tail]

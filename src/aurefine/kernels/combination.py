@@ -67,7 +67,7 @@ def sum_ramps(typing, cosines, sines, terms, first, last, weights, column, strid
 @intrinsic
 def add_image(
     typing, m_real, m_imag, image, power_weight, own, slices, slice_place, imaginary, combined,
-    combined_place, seen, seen_place, total, n_pixels, begin, end,
+    combined_place, seen, seen_place, total, n_pixels, begin, end, is_first,
 ):  # fmt: skip
     """Add an image to the sums of an orientation, and the slice to what the image has seen.
 
@@ -89,17 +89,19 @@ def add_image(
         Sum of the weights.
     begin, end : int
         Pixels, a multiple of `LANES`.
+    is_first : bool
+        Whether `combined` is overwritten instead.
     """
     number = types.int64
     signature = types.void(
         m_real, m_imag, image, power_weight, number, slices, number, number, combined, number,
-        seen, number, types.float32, number, number, number,
+        seen, number, types.float32, number, number, number, types.boolean,
     )  # fmt: skip
 
     def codegen(context, builder, signature, args):
         code = VectorCode(context, builder, signature, args)
         own, slice_place, imaginary, combined_place, seen_place = (args[k] for k in (4, 6, 7, 9, 11))
-        total, n_pixels, begin, end = args[12:]
+        total, n_pixels, begin, end, is_first = args[12:]
         total = code.splat(total)
         zero = VECTOR([0.0] * LANES)
 
@@ -113,8 +115,10 @@ def add_image(
         def load(pointer):
             return builder.load(pointer, align=4)
 
-        def add(pointer, *terms):
+        def add(pointer, *terms, overwrites=None):
             value = load(pointer)
+            if overwrites is not None:
+                value = builder.select(overwrites, VECTOR([0.0] * LANES), value)
             for a, b in terms:
                 value = code.multiply_add(a, b, value)
             builder.store(value, pointer, align=4)
@@ -127,9 +131,10 @@ def add_image(
             minus_im = builder.fsub(zero, im)
             x, y = (load(pointer) for pointer in rows(_IMAGE, j, 2))
             sums = rows(_COMBINED, builder.add(combined_place, j), 3)
-            add(sums[0], (x, re), (y, minus_im))
-            add(sums[1], (x, im), (y, re))
-            add(sums[2], (total, code.load(_POWER_WEIGHT, builder.add(own, j))))
+            add(sums[0], (x, re), (y, minus_im), overwrites=is_first)
+            add(sums[1], (x, im), (y, re), overwrites=is_first)
+            weight = code.load(_POWER_WEIGHT, builder.add(own, j))
+            add(sums[2], (total, weight), overwrites=is_first)
             a, b = (load(p) for p in rows(_SLICES, builder.add(slice_place, i), 2, imaginary))
             power = code.multiply_add(a, a, builder.fmul(b, b))
             sums = rows(_SEEN, builder.add(seen_place, j), 3)
