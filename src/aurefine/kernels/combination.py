@@ -100,7 +100,9 @@ def add_image(
 
     def codegen(context, builder, signature, args):
         code = VectorCode(context, builder, signature, args)
-        own, slice_place, imaginary, combined_place, seen_place = (args[k] for k in (4, 6, 7, 9, 11))
+        own, slice_place, imaginary, combined_place, seen_place = (
+            args[k] for k in (4, 6, 7, 9, 11)
+        )
         total, n_pixels, begin, end, is_first = args[12:]
         total = code.splat(total)
         zero = VECTOR([0.0] * LANES)

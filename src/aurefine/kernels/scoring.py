@@ -10,7 +10,6 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from aurefine.kernels.copying import copy_vector
 from aurefine.kernels.pairs import sort_pairs
 from aurefine.kernels.products import COLUMNS, add_products
 from aurefine.kernels.slices import extract_block, slice_memory
