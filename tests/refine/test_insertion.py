@@ -88,6 +88,24 @@ def test_slices_are_forgotten_once_they_are_added():
             gc.enable()
 
 
+def test_memory_is_lent_once_all_slices_are_added():
+    with WorkerPool(2) as pool:
+        insertion = Insertion(empty_volume(RADIUS, SCALES), pool, Stopwatch())
+        assert len(insertion.lend(7)) == 7  # before there is a window
+        for slices, rotations in windows():
+            buffer = insertion.buffer(len(slices), slices.shape[2])
+            buffer[:] = slices
+            insertion.begin(buffer, rotations, geometry())
+            lent = insertion.lend(buffer.size)
+            assert np.shares_memory(lent, buffer)
+            lent[:] = np.nan
+        larger = insertion.lend(buffer.size + 1)
+        assert not np.shares_memory(larger, buffer)
+        insertion.finish()
+        found = exact_values(insertion.volume, 0, insertion.volume.words.size)
+    assert np.array_equal(found, inserted(1))
+
+
 @pytest.mark.parametrize("padding", [1.0, 2.0, 2.7])
 @pytest.mark.parametrize("size", [2, 10, 64, 128])
 @pytest.mark.parametrize("n_threads", [1, 2, 3, 16])

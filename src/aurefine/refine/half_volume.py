@@ -33,7 +33,7 @@ Result = TypeVar("Result")
 
 _PIECES = 32  # that the planes of a volume are cut into at most
 _FEW_VOXELS = 1 << 16  # that are not worth waking another thread
-_SMALL = 8 << 20  # voxels
+_SMALL = 16 << 20  # voxels
 _MIDDLE = 0.9  # planes with at least this share of rows in the sphere are stored whole
 
 
