@@ -130,15 +130,10 @@ def test_cropped_transform_equals_the_reference(n, radius, inner_radius):
     shape = n, n, n // 2 + 1
     transform = (rng.normal(size=shape) + 1j * rng.normal(size=shape)).astype(np.complex64)
     fast, slow = np.zeros((2, 15, 15, 8, 2), np.float32)
-    reach = min(int(radius), n // 2)
-    for first, last in [(0, reach + 1), (-reach, 0)]:
-        rows = np.ascontiguousarray(transform[:, np.arange(first, last) % n])
-        volume.crop_transform(rows, first, radius, inner_radius, 0.25, fast)
-        reference.crop_transform(rows, first, radius, inner_radius, 0.25, slow)
+    for first, last in [(5, 15), (0, 5)]:
+        volume.crop_transform(transform, radius, inner_radius, 0.25, first, last, fast)
+    reference.crop_transform(transform, radius, inner_radius, 0.25, 0, 15, slow)
     assert np.abs(fast - slow).max() < 1e-6
-    x, y, z = 1, -3, 2  # inside
-    sign = (-1) ** (x + y + z)
-    assert fast[7 + z, 7 + y, x] @ [1, 1j] == pytest.approx(0.25 * sign * transform[z, y, x])
 
 
 def test_wiener_filter_undoes_cropping():
@@ -148,8 +143,7 @@ def test_wiener_filter_undoes_cropping():
     transform = np.fft.rfftn(rng.normal(size=(n, n, n))).astype(np.complex64)
     edge = 2 * (radius + 1) + 1
     values = np.zeros((edge, edge, radius + 2, 2), np.float32)
-    rows = np.ascontiguousarray(transform[:, np.arange(-radius, radius + 1) % n])
-    volume.crop_transform(rows, -radius, float(radius), -1.0, 1.0, values)
+    volume.crop_transform(transform, float(radius), -1.0, 1.0, 0, edge, values)
     sums = np.concatenate([values, np.ones((*values.shape[:3], 1), np.float32)], axis=-1)
     planes = np.zeros((edge, n, n // 2 + 1), np.complex64)
     volume.wiener_transform(sums, 1.0, radius, np.zeros(1), np.zeros(1), 0, edge, planes)

@@ -12,7 +12,9 @@ __all__ = ["blend_by_radius", "sums_by_radius"]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def blend_by_radius(values, factor, weight, other, divisor, first_plane, last_plane, out):
+def blend_by_radius(
+    values, factor, weight, other, divisor, first_plane, last_plane, out, first_voxel
+):
     """Replace a part of each voxel by a constant, and divide by a profile.
 
     Parameters
@@ -27,8 +29,9 @@ def blend_by_radius(values, factor, weight, other, divisor, first_plane, last_pl
     divisor : float32, shape like `weight`
     first_plane, last_plane : int
         Planes to do.
-    out : float32, shape (n, n, n)
-        Planes are overwritten; may be `values`.
+    out : float32, shape (m, m, m)
+        Its voxels from (first_voxel, first_voxel, first_voxel) on are overwritten; may be `values`.
+    first_voxel : int
     """
     n = values.shape[0]
     middle = n // 2
@@ -36,11 +39,11 @@ def blend_by_radius(values, factor, weight, other, divisor, first_plane, last_pl
         for iy in range(n):
             yz2 = (iz - middle) ** 2 + (iy - middle) ** 2
             source = values[iz, iy]
-            target = out[iz, iy]
+            target = out[first_voxel + iz, first_voxel + iy]
             for ix in range(n):
                 r2 = yz2 + (ix - middle) ** 2
                 own = source[ix] * factor * (np.float32(1.0) - weight[r2]) + weight[r2] * other
-                target[ix] = own / divisor[r2]
+                target[first_voxel + ix] = own / divisor[r2]
 
 
 @njit(nogil=True, cache=True)

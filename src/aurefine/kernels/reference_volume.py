@@ -284,20 +284,26 @@ def wiener_transform(
 
 
 def crop_transform(
-    rows: Array, first_row: int, radius: float, inner_radius: float, scale: float, out: Array
+    transform: Array,
+    radius: float,
+    inner_radius: float,
+    scale: float,
+    first_plane: int,
+    last_plane: int,
+    out: Array,
 ) -> None:
-    """Copy a part of the sphere of a centred transform; see `volume.crop_transform`."""
-    n, n_rows, n_x = rows.shape
-    edge = len(out)
+    """Copy the sphere of a centred transform; see `volume.crop_transform`."""
+    edge, n = len(out), len(transform)
     r = _radius(edge)
     x, y, z = _coordinates(edge)
-    keep = (r <= radius) & (np.abs(z) <= n // 2) & (x < n_x)
-    keep &= (y >= first_row) & (y < first_row + n_rows)
+    keep = (r <= radius) & (np.abs(y) <= n // 2) & (np.abs(z) <= n // 2) & (x <= n // 2)
     if inner_radius >= 0:
         keep &= r > inner_radius
+    values = np.zeros(r.shape, complex)
     x, y, z = x[keep], y[keep], z[keep]
-    values = scale * _centring(x, y, z) * rows[z % n, y - first_row, x]
-    out[keep] = np.stack([values.real, values.imag], axis=-1)
+    values[keep] = scale * _centring(x, y, z) * transform[z % n, y % n, x]
+    planes = slice(first_plane, last_plane)
+    out[planes] = np.stack([values.real, values.imag], axis=-1)[planes]
 
 
 def _centring(x: Array, y: Array, z: Array) -> Array:
@@ -314,11 +320,15 @@ def blend_by_radius(
     first_plane: int,
     last_plane: int,
     out: Array,
+    first_voxel: int,
 ) -> None:
     """Blend voxels with a constant; see `maps.blend_by_radius`."""
-    r2 = _squared_distance(len(values))[first_plane:last_plane]
+    n = len(values)
+    r2 = _squared_distance(n)[first_plane:last_plane]
+    inner = slice(first_voxel, first_voxel + n)
+    planes = slice(first_voxel + first_plane, first_voxel + last_plane)
     own = values[first_plane:last_plane] * factor * (1 - weight[r2]) + weight[r2] * other
-    out[first_plane:last_plane] = own / divisor[r2]
+    out[planes, inner, inner] = own / divisor[r2]
 
 
 def sums_by_radius(values: Array, weight: Array, first_plane: int, last_plane: int) -> Array:

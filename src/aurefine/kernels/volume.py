@@ -323,33 +323,40 @@ def wiener_transform(sums, padding, radius, inverse_prior, floor, first_plane, l
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def crop_transform(rows, first_row, radius, inner_radius, scale, out):
-    """Copy what is in a sphere of some rows of a centred transform into a flat half volume.
+def crop_transform(transform, radius, inner_radius, scale, first_plane, last_plane, out):
+    """Copy the sphere of a centred transform into a flat half volume.
 
     Parameters
     ----------
-    rows : complex64, shape (n, n_rows, n_x)
-        The frequencies ``first_row`` to ``first_row + n_rows`` of y and 0 to ``n_x`` of x of
-        `rfftn` of a map of n^3 voxels whose origin is voxel n / 2.
-    first_row : int
+    transform : complex64, shape (n, n, n // 2 + 1)
+        `rfftn` of a map whose origin is voxel n / 2.
     radius, inner_radius : float
-        Voxels with inner_radius < \\|k\\| <= radius are copied (inner_radius < 0 for all).
+        Voxels with inner_radius < \\|k\\| <= radius are kept (inner_radius < 0 keeps the origin).
     scale : float
+    first_plane, last_plane : int
     out : float32, shape (edge, edge, (edge + 1) // 2, 2)
+        Zero on entry; rows farther out than edge // 2 + 1 are left alone.
     """
-    n, n_rows, n_x = rows.shape
-    centre = out.shape[0] // 2
-    reach = min(int(radius), n // 2)
-    for z in range(-reach, reach + 1):
-        for j in range(n_rows):
-            y = first_row + j
-            values = rows[z % n, j]
-            target = out[centre + z, centre + y]
-            for x in range(n_x):
+    edge = out.shape[0]
+    centre = edge // 2
+    n = transform.shape[0]
+    half = n // 2
+    for iz in range(first_plane, last_plane):
+        z = iz - centre
+        for iy in range(edge):
+            y = iy - centre
+            if y * y + z * z > (centre + 1) ** 2:
+                continue
+            for x in range(out.shape[2]):
                 r2 = float(x * x + y * y + z * z)
-                if r2 > radius * radius:
-                    break
-                if r2 > inner_radius * inner_radius or inner_radius < 0:
+                keep = r2 <= radius * radius and x <= half and abs(y) <= half and abs(z) <= half
+                if inner_radius >= 0 and r2 <= inner_radius * inner_radius:
+                    keep = False
+                if keep:
                     sign = scale if (x + y + z) % 2 == 0 else -scale
-                    target[x, 0] = sign * values[x].real
-                    target[x, 1] = sign * values[x].imag
+                    v = transform[z % n, y % n, x]
+                    out[iz, iy, x, 0] = sign * v.real
+                    out[iz, iy, x, 1] = sign * v.imag
+                else:
+                    out[iz, iy, x, 0] = 0.0
+                    out[iz, iy, x, 1] = 0.0

@@ -114,7 +114,7 @@ def _flatten(
     def flatten(first: int, last: int) -> None:
         planes = slice(first, last)
         if mask is None:
-            blend_by_radius(new_map, one, outside, zero, ones, first, last, new_map)
+            blend_by_radius(new_map, one, outside, zero, ones, first, last, new_map, 0)
         else:
             new_map[planes] *= mask[planes]
         if second is not None:

@@ -250,7 +250,7 @@ def _finish_map(values: Float32, size: int, pool: WorkerPool) -> None:
         pool,
         box,
         lambda first, last: blend_by_radius(
-            values, factor, outside, mean, correction, first, last, values
+            values, factor, outside, mean, correction, first, last, values, 0
         ),
     )
 

@@ -50,6 +50,7 @@ _PER_PARTICLE = 2500  # tables, poses, and their copies while an iteration is wr
 _PER_THREAD = 10 * _MIB  # scores of the first pass
 _COPIES = 48 * _MIB  # of the sums, for further threads
 _WINDOW = 64 * _MIB  # combined slices before they are inserted, at most
+_TOUCHED = 0.44  # of the padded map, in pages of 2 MiB
 _TABLE_SHARE = 1.25  # of the budget: slices of all orientations
 TABLE_BYTES = 12  # of a pixel of them
 _PAIR_SHARE = 0.4  # of the budget: significant pairs of the particles in one go, at most
@@ -180,7 +181,8 @@ def memory_need(size: RunSize, r_max: int, *, is_last: bool) -> MemoryNeed:
     copies = sums * n_sum_copies(sums, size.n_threads)
     symmetric = 8 * voxels if size.has_symmetry else 0  # two of three components at a time
     stages = {
-        "reference": other_sums + _planes_bytes(box, padding, r_max) + max(one_map, projector),
+        # most of the padded map is zero and takes no memory
+        "reference": other_sums + max(padded + int(_TOUCHED * padded), padded + projector),
         "alignment": other_sums + sums + copies + projector + working,
         _SEARCH: _exhaustive_search(size, min(size.search_shell, r_max)),
         "symmetry": other_sums + sums + symmetric,
@@ -273,12 +275,6 @@ def _particles_in_batch(size: RunSize, n_pixels: int) -> int:
     most = batch_size(size.box, n_pixels, size.n_fine_offsets, size.memory_budget)
     half = -(-size.n_particles // 2)
     return -(-half // max(n_batches(half, most), 1))
-
-
-def _planes_bytes(box: int, padding: float, r_max: int) -> int:
-    """Size of the planes of a reference when they are transformed along two axes."""
-    reach = min(_radius(box, padding, r_max), padded_size(box, padding) // 2)
-    return 8 * box * (2 * reach + 1) * (reach + 1)
 
 
 def _radius(box: int, padding: float, r_max: int) -> int:

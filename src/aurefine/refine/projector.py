@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,10 +21,6 @@ __all__ = [
 ]
 
 Float32 = npt.NDArray[np.float32]
-Complex64 = npt.NDArray[np.complex64]
-
-_FFT_PLANES = 2  # of the map that one task transforms
-_FFT_ROWS = 4  # of the half-way transform that one task takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,68 +80,37 @@ def build_projector(
     n = len(reference)
     size = padded_size(n, padding)
     effective = size / n
+    padded = _padded_map(reference, size, pool)
+    transform = scipy.fft.rfftn(padded, workers=pool.n_threads, overwrite_x=True)
+    del padded
     radius = int(np.floor(effective * r_max + 0.5))
-    inner_radius = effective * lowest_shell if lowest_shell > 0 else -1.0
-    half_way = _transformed_planes(_corrected(reference, size, pool), size, radius, pool)
     edge = 2 * (radius + 1) + 1
     out: Float32 = zero_half_volume(radius, 2, np.float32)
-    start = size // 2 - n // 2
-    reach = half_way.shape[1] // 2
+    inner_radius = effective * lowest_shell if lowest_shell > 0 else -1.0
 
-    def along_z(first: int) -> None:
-        rows = half_way[:, first : first + _FFT_ROWS]
-        nearest = np.abs(np.arange(first, first + rows.shape[1]) - reach).min()
-        n_x = min(math.isqrt(radius**2 - int(nearest) ** 2) + 1, rows.shape[2])
-        columns = np.zeros((size, rows.shape[1], n_x), np.complex64)
-        columns[start : start + n] = rows[..., :n_x]
-        columns = scipy.fft.fft(columns, axis=0, workers=1, overwrite_x=True)
-        crop_transform(columns, first - reach, float(radius), inner_radius, 1.0 / n**2, out)
-
-    pool.map(along_z, range(0, half_way.shape[1], _FFT_ROWS))
+    over_planes(
+        pool,
+        edge,
+        lambda first, last: crop_transform(
+            transform, float(radius), inner_radius, 1.0 / n**2, first, last, out
+        ),
+    )
     return Projector(flat=out.reshape(-1), edge=edge, radius=radius, padding=effective)
 
 
-def _corrected(reference: Float32, size: int, pool: WorkerPool) -> Float32:
-    """Correct a map for the interpolation."""
+def _padded_map(reference: Float32, size: int, pool: WorkerPool) -> Float32:
+    """Correct a map for the interpolation and put it into the middle of a larger box."""
     n = len(reference)
+    start = size // 2 - n // 2
     correction = interpolation_profile(n, size)
     nothing = np.zeros_like(correction)
     one, zero = np.float32(1), np.float32(0)
-    out = np.empty_like(reference)
+    out = np.zeros((size,) * 3, np.float32)
     over_planes(
         pool,
         n,
         lambda first, last: blend_by_radius(
-            reference, one, nothing, zero, correction, first, last, out
+            reference, one, nothing, zero, correction, first, last, out, start
         ),
     )
-    return out
-
-
-def _transformed_planes(values: Float32, size: int, radius: int, pool: WorkerPool) -> Complex64:
-    """Transform the planes of a map in the middle of a larger box, along x and y.
-
-    Axis by axis: most of the larger box is zero, and much of its transform is not used.
-
-    Returns
-    -------
-    ndarray, shape (n, 2 reach + 1, n_x), complex64
-        Frequencies -reach to reach of y and 0 to n_x of x, as far as the radius or half the box.
-    """
-    n = len(values)
-    middle = slice(size // 2 - n // 2, size // 2 - n // 2 + n)
-    reach = min(radius, size // 2)
-    kept = np.arange(-reach, reach + 1) % size
-    out = np.empty((n, len(kept), reach + 1), np.complex64)
-
-    def along_x_and_y(first: int) -> None:
-        planes = values[first : first + _FFT_PLANES]
-        rows = np.zeros((len(planes), n, size), np.float32)
-        rows[..., middle] = planes
-        columns = np.zeros((len(planes), size, reach + 1), np.complex64)
-        columns[:, middle] = scipy.fft.rfft(rows, axis=2, workers=1)[..., : reach + 1]
-        columns = scipy.fft.fft(columns, axis=1, workers=1, overwrite_x=True)
-        out[first : first + len(planes)] = columns[:, kept]
-
-    pool.map(along_x_and_y, range(0, n, _FFT_PLANES))
     return out
