@@ -18,6 +18,7 @@ from aurefine.kernels.vectors import LANES
 __all__ = [
     "fine_scores",
     "finish_coarse_scores",
+    "norm_products",
     "shifted_rows",
     "slice_norms",
 ]
@@ -124,7 +125,7 @@ def _by_row(pair_row):
 
 
 @njit(nogil=True, cache=True, forceinline=True, fastmath=True)
-def _norm_products(weight, powers, out):
+def norm_products(weight, powers, out):
     """Write the products of one row of weights with the powers of some slices."""
     for c in range(powers.shape[0]):
         power = powers[c]
@@ -210,7 +211,7 @@ def fine_scores(
                 g = group[i - group_first[0]] - start
                 p = pair_particle[i]
                 if p != normed[g]:
-                    _norm_products(norm_weights[p, k : k + n], powers[g], norm[g])
+                    norm_products(norm_weights[p, k : k + n], powers[g], norm[g])
                     normed[g] = p
                 q = pair_output[i]
                 for c in range(n_children):

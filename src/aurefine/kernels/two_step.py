@@ -11,6 +11,7 @@ from numba import njit
 
 from aurefine.kernels.copying import copy_matrix, copy_vector
 from aurefine.kernels.posterior import select_significant
+from aurefine.kernels.scoring import norm_products
 from aurefine.kernels.slices import extract_slices
 
 __all__ = ["best_over_offsets", "likely_orientations", "score_likely", "score_local"]
@@ -94,16 +95,6 @@ def likely_orientations(best, drop):
     return first, orientations
 
 
-@njit(nogil=True, cache=True, forceinline=True, fastmath=True, error_model="numpy")
-def _norm_terms(weight, powers, out):
-    for c in range(powers.shape[0]):
-        power = powers[c]
-        total = np.float32(0.0)
-        for j in range(weight.size):
-            total += weight[j] * power[j]
-        out[c] = total
-
-
 @njit(nogil=True, cache=True, forceinline=True)
 def _append(values, n, more):
     """Append to a vector of which `n` entries are used, growing it when it is full."""
@@ -165,7 +156,7 @@ def score_likely(
                 copy_vector(slices[own[start + c]], part[c])
                 copy_vector(powers[own[start + c]], power[c])
             np.dot(part[:n], rows[p].T, cross[start : start + n])
-            _norm_terms(norm_weights[p], power[:n], norms[start : start + n])
+            norm_products(norm_weights[p], power[:n], norms[start : start + n])
         for i in range(own.size):
             base = log_prior[own[i]] - np.float32(0.5) * norms[i]
             for t in range(n_offsets):
