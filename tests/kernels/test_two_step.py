@@ -35,19 +35,29 @@ def test_best_over_offsets_equals_the_reference(n_particles, n_offsets, n_orient
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 40)])
 @pytest.mark.parametrize("drop", [0.0, 1.0, 1e9])
-def test_likely_orientations_equal_the_reference(shape, drop):
+@pytest.mark.parametrize("share", [0.0, 0.4])
+def test_likely_orientations_equal_the_reference(shape, drop, share):
     best = normal(*shape)
     drop = np.linspace(drop, drop / 2, shape[0], dtype=np.float32)
     assert_equal(
-        two_step.likely_orientations(best, drop), reference.likely_orientations(best, drop)
+        two_step.likely_orientations(best, drop, share),
+        reference.likely_orientations(best, drop, share),
     )
 
 
 def test_the_best_orientation_is_always_likely():
     best = normal(2, 30)
-    first, likely = two_step.likely_orientations(best, np.zeros(2, np.float32))
+    first, likely = two_step.likely_orientations(best, np.zeros(2, np.float32), 0.0)
     assert first.tolist() == [0, 1, 2]
     assert likely.tolist() == best.argmax(axis=1).tolist()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_no_orientation_is_likely_if_scores_are_no_numbers(value):
+    best = normal(2, 30)
+    best[1] = value
+    first, likely = two_step.likely_orientations(best, np.zeros(2, np.float32), 0.1)
+    assert first[1] == first[2] == len(likely) > 0
 
 
 # more than 1024 points make the outputs grow
@@ -80,7 +90,13 @@ def local_case(random_volume, random_rotations, random_pixels):
     """Function (n_listed, ...) -> arguments of `score_local`."""
 
     def make(
-        *, n_listed=(17, 1, 40), n_offsets=5, limits=(20, 60), drop=2.0, use_correlation=False
+        *,
+        n_listed=(17, 1, 40),
+        n_offsets=5,
+        limits=(20, 60),
+        drop=2.0,
+        share=0.0,
+        use_correlation=False,
     ):
         n_pixels, n_particles = 60, len(n_listed)
         first = np.cumsum([0, *n_listed])
@@ -96,6 +112,7 @@ def local_case(random_volume, random_rotations, random_pixels):
             0.1 * np.abs(normal(n_particles, n_pixels, seed=4)),
             normal(n_particles, n_offsets, seed=5),
             drop,
+            share,
             FRACTION,
             -1,
             use_correlation,
@@ -109,13 +126,21 @@ def local_case(random_volume, random_rotations, random_pixels):
     [((60,), False), ((60,), True), ((20, 60), False), ((7, 20, 45, 60), False)],
 )
 @pytest.mark.parametrize("n_listed, n_offsets", [((17, 1, 40), 5), ((1,), 1), ((33, 16), 90)])
-def test_local_scores_equal_the_reference(limits, use_correlation, n_listed, n_offsets, local_case):
+@pytest.mark.parametrize("share", [0.0, 0.2])
+def test_local_scores_equal_the_reference(
+    limits, use_correlation, n_listed, n_offsets, share, local_case
+):
     arguments = local_case(
-        n_listed=n_listed, n_offsets=n_offsets, limits=limits, use_correlation=use_correlation
+        n_listed=n_listed,
+        n_offsets=n_offsets,
+        limits=limits,
+        share=share,
+        use_correlation=use_correlation,
     )
     assert_equal(two_step.score_local(*arguments), reference.score_local(*arguments))
 
 
-def test_a_large_drop_is_a_single_step(local_case):
-    in_two_steps = two_step.score_local(*local_case(drop=1e9))
+@pytest.mark.parametrize("drop, share", [(1e9, 0.0), (0.0, 1e9)])
+def test_a_large_drop_is_a_single_step(drop, share, local_case):
+    in_two_steps = two_step.score_local(*local_case(drop=drop, share=share))
     assert_equal(in_two_steps, two_step.score_local(*local_case(limits=(60,))))

@@ -443,7 +443,7 @@ def test_an_image_that_is_not_finite_is_named(simulate, options, plan_for, half_
 
 
 @pytest.mark.parametrize("is_local, memory_budget", [(False, 0.4), (False, 1e-5), (True, 0.4)])
-@pytest.mark.parametrize("noise", [0.3, 1.0, 2.0])
+@pytest.mark.parametrize("noise", [0.03, 0.3, 1.0, 2.0])
 def test_two_steps_find_what_one_step_finds(
     is_local, memory_budget, noise, simulate, options, plan_for, half_model, pool
 ):

@@ -278,9 +278,10 @@ def best_from_bytes(
     out[:] = by_offset.max(axis=1) + log_prior - norms / 2
 
 
-def likely_orientations(best: Array, drop: Array) -> tuple[Array, Array]:
+def likely_orientations(best: Array, drop: Array, share: float) -> tuple[Array, Array]:
     """Orientations that come near the best one; see `two_step.likely_orientations`."""
-    is_likely = best >= best.max(axis=1, keepdims=True) - drop[:, None]
+    top, mean = best.max(axis=1), best.mean(axis=1, dtype=np.float64)
+    is_likely = best >= (top - drop - share * (top - mean))[:, None]
     return np.cumsum([0, *is_likely.sum(axis=1)]), np.nonzero(is_likely)[1]
 
 
@@ -320,6 +321,7 @@ def score_local(
     norm_weights: Array,
     offset_priors: Array,
     drop: float,
+    share: float,
     fraction: float,
     max_points: int,
     use_correlation: bool,
@@ -343,9 +345,12 @@ def score_local(
                 return np.asarray(cross / np.sqrt(np.where(norms > 0, norms, np.inf))[:, None])
             return np.asarray(cross + (log_prior[points] - norms / 2)[:, None] + offset_priors[p])
 
-        for limit in limits[:-1]:
+        near = drop
+        for step, limit in enumerate(limits[:-1]):
             best = log_weights(points, limit).max(axis=1)
-            points = points[best >= best.max() - drop]
+            if step == 0:
+                near += share * (best.max() - best.mean())
+            points = points[best >= best.max() - near]
         scores = log_weights(points, limits[-1])
         if use_correlation:
             which, offset = np.divmod([scores.argmax()], scores.shape[1])

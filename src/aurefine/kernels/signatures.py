@@ -64,12 +64,12 @@ LATER_KERNELS: list[tuple[Any, tuple[Any, ...]]] = [
     (normalise_posterior, (_I1, _F3, _F2, _F1, _D, _I1, _D1, _D1, _I, _I)),
     *_FIRST_LOOK,
     (score_likely, (_I1, _I1, _F2, _F2, _F1, _F2, _F3, _F2, _D, _I)),
-    (likely_orientations, (_F2, _F1)),
+    (likely_orientations, (_F2, _F1, _D)),
     (smallest_rotation_error, (_VOLUME, _D, _D, _D, _I, _F1, _F1, _F1, _I1, _D, _D1)),
     (smallest_offset_error, (_VOLUME, _D, _D, _D, _D1, _F1, _F1, _F1, _D)),
     (
         score_local,
-        (_VOLUME, _I1, _F3, _F1, _F1, _F1, _I1, _F3, _F2, _F2, _D, _D, _I, _B),
+        (_VOLUME, _I1, _F3, _F1, _F1, _F1, _I1, _F3, _F2, _F2, _D, _D, _D, _I, _B),
     ),
     (
         fill_local_orientations,

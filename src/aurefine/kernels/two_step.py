@@ -1,7 +1,8 @@
 """First pass in steps: all orientations on the inner rings, then the likely ones on more of them.
 
 The score of the inner rings is a log-likelihood of its own, so the true pose lies within a few
-units of its maximum; orientations far below that maximum are left out of the next step.
+units of its maximum; orientations far below that maximum are left out of the next step.  How far
+grows with the height of the maximum, because the true pose lies between points of the grid.
 """
 
 from __future__ import annotations
@@ -61,14 +62,27 @@ def best_over_offsets(
                 out[p, o] = best[o] + (log_prior[o] - np.float32(0.5) * norms[i, o])
 
 
+@njit(nogil=True, cache=True, forceinline=True, fastmath={"reassoc"}, error_model="numpy")
+def _height(best):
+    """Return the largest of some log weights minus their mean."""
+    total = np.float32(0.0)
+    for weight in best:
+        total += weight
+    return best.max() - total / np.float32(best.size)
+
+
 @njit(nogil=True, cache=True, error_model="numpy")
-def likely_orientations(best, drop):
-    """Orientations whose log weight is within `drop` of that of the best one.
+def likely_orientations(best, drop, share):
+    """Orientations whose log weight comes near that of the best one.
 
     Parameters
     ----------
     best : float32, shape (n_particles, n_orientations)
     drop : float32, shape (n_particles,)
+        How far below the best one an orientation may be for its noise.
+    share : float
+        How far it may be beyond that for the grid, as a share of the height of the best log
+        weight above the mean of all.
 
     Returns
     -------
@@ -80,10 +94,10 @@ def likely_orientations(best, drop):
     limit = np.empty(n_particles, np.float32)
     first = np.zeros(n_particles + 1, np.int64)
     for p in range(n_particles):
-        limit[p] = best[p].max() - drop[p]
+        limit[p] = best[p].max() - (drop[p] + np.float32(share) * _height(best[p]))
         n = 0
         for o in range(n_orientations):
-            n += best[p, o] >= limit[p]
+            n += best[p, o] >= limit[p]  # none if a score is not a number
         first[p + 1] = first[p] + n
     orientations = np.empty(first[n_particles], np.int64)
     for p in range(n_particles):
@@ -208,12 +222,12 @@ def _add_priors(chosen, norms, log_prior, offset_priors, cross):
 
 
 @njit(nogil=True, cache=True, forceinline=True, error_model="numpy")
-def _near_the_best(chosen, weights, drop):
-    """Those of the chosen orientations whose best log weight is within `drop` of the best."""
-    best = np.empty(chosen.size, np.float32)
-    for i in range(chosen.size):
+def _best_of_each(weights):
+    """Return the best log weight of each orientation."""
+    best = np.empty(weights.shape[0], np.float32)
+    for i in range(best.size):
         best[i] = weights[i].max()
-    return chosen[~(best < best.max() - np.float32(drop))]  # all if a score is not a number
+    return best
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
@@ -229,6 +243,7 @@ def score_local(
     norm_weights,
     offset_priors,
     drop,
+    share,
     fraction,
     max_points,
     use_correlation,
@@ -249,8 +264,8 @@ def score_local(
     rows : float32, shape (n_particles, n_offsets, 2 * n_pixels)
     norm_weights : float32, shape (n_particles, n_pixels)
     offset_priors : float32, shape (n_particles, n_offsets)
-    drop : float
-        See `likely_orientations`.
+    drop, share : float
+        See `likely_orientations`; the height is that of the first step, with all orientations.
     fraction, max_points
         See `significance_threshold`.
     use_correlation : bool
@@ -274,10 +289,13 @@ def score_local(
         norms = np.zeros(listed.shape[0], np.float32)
         chosen = np.arange(listed.shape[0])
         begin = 0
+        near = np.float32(drop)
         for end in limits:
             if begin > 0:
-                weights = _add_priors(chosen, norms, prior, offset_priors[p], cross)
-                chosen = _near_the_best(chosen, weights, drop)
+                best = _best_of_each(_add_priors(chosen, norms, prior, offset_priors[p], cross))
+                if begin == limits[0]:
+                    near += np.float32(share) * _height(best)
+                chosen = chosen[~(best < best.max() - near)]  # all if a score is not a number
             part = np.empty((n_offsets, 2 * (end - begin)), np.float32)
             for t in range(n_offsets):
                 copy_vector(rows[p, t, begin:end], part[t])

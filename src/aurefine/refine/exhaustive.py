@@ -45,6 +45,7 @@ Points = tuple[IntArray, IntArray, IntArray]  # range of each particle; orientat
 # log weight below the best on the inner rings at which orientations are left out; the true one
 # comes as far below another one, of millions, with a probability below 3e-12 (docs/algorithm.md)
 _LIKELY_DROP = 24.0
+_GRID_SHARE = 0.05  # of the best one's height, as the true one lies between points of the grid
 _FEW_PIXELS = 256  # below this number a first step on the inner rings tells too little
 _SCORE_BYTES = 48 << 20  # scores of the particles that one thread works on
 _MAX_BLOCK = 24  # particles in one matrix product
@@ -146,7 +147,7 @@ class ExhaustiveSearch:
         n_particles = len(self.offset_priors)
         n_probe = min(_PROBE, n_particles)
         best, drop = self._best_over_offsets(slice(0, n_probe))
-        likely = likely_orientations(best, drop)[1]
+        likely = likely_orientations(best, drop, self._share)[1]
         if len(likely) > _MOST_LIKELY * best.size:
             return None
         blocks = [(part, best[part], drop[part]) for part in _parts(0, n_probe, _LIKELY_BLOCK)]
@@ -251,7 +252,7 @@ class ExhaustiveSearch:
         part, best, drop = block
         table, geometry, options = self.table, self.geometry, self.plan.options
         n_coarse = geometry.n_coarse
-        first, likely = likely_orientations(best, drop)
+        first, likely = likely_orientations(best, drop, self._share)
         rows = self._rows(part, n_coarse).reshape(len(best), -1, 2 * n_coarse)
         norm_rows = np.ascontiguousarray(self.norm_weights[part, :n_coarse])
         if table.slices is not None:
@@ -280,11 +281,17 @@ class ExhaustiveSearch:
             norm_rows,
             self.offset_priors[part],
             _LIKELY_DROP,
+            self._share,
             options.adaptive_fraction,
             options.max_significant,
             False,
         )
         return counts, likely[point], offset
+
+    @property
+    def _share(self) -> float:
+        """Share of `likely_orientations`: scores of all pixels tell exactly."""
+        return _GRID_SHARE if first_step_pays(self.plan, self.geometry) else 0.0
 
     def _rows(self, part: slice, n_pixels: int) -> Float32:
         return coarse_rows(self.batch, self.cross_weights, part, n_pixels, self.geometry)

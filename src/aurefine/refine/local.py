@@ -30,6 +30,7 @@ _SHARES = np.array([2, 3, 4, 6, 8, 12, 16]) / 16  # of the pixels, that are scor
 # log weight below the best after a step at which orientations are left out; the true one comes as
 # far below another one, of thousands, with a probability of at most 1e-10 (docs/algorithm.md)
 _LIKELY_DROP = 20.0
+_GRID_SHARE = 0.1  # of the best one's height, as the true one lies between points of the grid
 _BLOCK = 4  # particles whose neighbourhoods one thread lists at a time
 
 
@@ -107,6 +108,7 @@ def search_lists(
             np.ascontiguousarray(norm_weights[part, :n_coarse]),
             offset_priors[part],
             _LIKELY_DROP,
+            _GRID_SHARE,
             plan.options.adaptive_fraction,
             plan.options.max_significant,
             plan.use_correlation,
