@@ -10,7 +10,7 @@ import time
 import pytest
 
 from aurefine.jobs.job_control import check_abort, run_controlled
-from aurefine.jobs.stopping import TerminatedError, stoppable, unwrapped_stop
+from aurefine.jobs.stopping import TerminatedError, raise_if_lost, stoppable, unwrapped_stop
 
 pytestmark = pytest.mark.usefixtures("default_signals")
 
@@ -91,12 +91,25 @@ def lose_stop():
             time.sleep(1)
 
     Lost()
+
+
+def lose_stop_and_fail():
+    lose_stop()
     raise RuntimeError("no compiled object yet")
 
 
 def test_a_stop_that_was_lost_comes_out_all_the_same(capfd):
     with pytest.raises(TerminatedError), stoppable(nothing), unwrapped_stop():
+        lose_stop_and_fail()
+    assert capfd.readouterr().err == ""
+
+
+def test_a_stop_that_was_lost_is_raised_where_the_job_goes_on(capfd):
+    with stoppable(nothing):
+        raise_if_lost()  # there was none
         lose_stop()
+        with pytest.raises(TerminatedError):
+            raise_if_lost()
     assert capfd.readouterr().err == ""
 
 

@@ -1,9 +1,12 @@
+import signal
+import sys
 import threading
 import time
 
 import pytest
 
 from aurefine.parallel.pool import WorkerPool
+from aurefine.parallel.shield import SHIELD
 
 
 @pytest.fixture(params=[1, 2, 5])
@@ -125,3 +128,71 @@ def test_a_closed_pool_leaves_work_aside_alone():
     with WorkerPool(2) as pool:
         pool.aside(work, range(1000), ignore)
     assert len(done) < 1000
+
+
+class StopError(BaseException):
+    """What a signal handler raises."""
+
+
+@pytest.fixture
+def signals():
+    """Turn SIGUSR2 into an exception as jobs do with theirs, and end what hangs."""
+
+    def leave():
+        raise StopError
+
+    def handle(number, frame):
+        if not SHIELD.delays(leave):
+            leave()
+
+    def end(number, frame):
+        SHIELD.depth = 0
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGUSR2, handle), signal.signal(signal.SIGALRM, end)
+    yield
+    signal.signal(signal.SIGUSR2, before[0])
+    signal.signal(signal.SIGALRM, before[1])
+
+
+def use(pool):
+    assert pool.map(lambda task: task + 1, range(6)) == [1, 2, 3, 4, 5, 6]
+    group = pool.aside(lambda task: -task, range(4), ignore)
+    assert pool.read_ahead(abs, -1)() == 1
+    assert group.result() == [0, -1, -2, -3]
+
+
+def stopped_at(number, pool):
+    """Whether this use of the pool has as many places for a signal, which comes at that one."""
+    count = 0
+
+    def profile(frame, event, argument):
+        nonlocal count
+        if event in ("call", "c_return"):  # where Python looks for signals
+            count += 1
+            if count == number:
+                signal.raise_signal(signal.SIGUSR2)
+
+    signal.alarm(20)
+    sys.setprofile(profile)
+    try:
+        use(pool)
+    except StopError:
+        return True
+    finally:
+        sys.setprofile(None)
+        signal.alarm(0)
+    assert count < number, "the signal was lost"
+    return False
+
+
+@pytest.mark.usefixtures("signals")
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_a_signal_at_any_place_leaves_the_pool_in_order(n_threads):
+    number = 1
+    with WorkerPool(n_threads) as pool:
+        while stopped_at(number, pool):
+            assert SHIELD.depth == 0
+            use(pool)
+            number += 1
+    assert number > 50

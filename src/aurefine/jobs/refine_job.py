@@ -20,7 +20,12 @@ from aurefine.jobs.refine_history import History
 from aurefine.jobs.refine_options import RunSettings
 from aurefine.jobs.refine_partial import PartialFiles
 from aurefine.jobs.run_log import RunLog
-from aurefine.jobs.stopping import raise_if_asked, stop_is_asked, stop_waits
+from aurefine.jobs.stopping import (
+    raise_if_asked,
+    raise_if_lost,
+    stop_is_asked,
+    stop_waits,
+)
 from aurefine.refine.options import RefineOptions
 from aurefine.refine.partial import PartialIteration
 from aurefine.refine.plan import IterationPlan
@@ -59,6 +64,7 @@ class RefineJob:
 
     def iteration_started(self, controller: ControllerState) -> None:
         """Print the status lines."""
+        raise_if_lost()
         self._log.write(run_lines.iteration_lines(controller, is_last=controller.has_converged))
 
     def accuracy_started(self) -> None:
@@ -90,6 +96,7 @@ class RefineJob:
     def particles_done(self, n: int) -> None:
         """Move the progress bar, and stop if the user asks for it."""
         self._advance(n)
+        raise_if_lost()
         try:
             check_abort(self._settings.pipeline_control)
         except AbortRequestedError:

@@ -12,16 +12,19 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
+from aurefine.parallel.shield import SHIELD
+
 __all__ = [
     "TerminatedError",
     "raise_if_asked",
+    "raise_if_lost",
     "stop_is_asked",
     "stop_waits",
     "stoppable",
     "unwrapped_stop",
 ]
 
-_GRACE = 1.5  # seconds to leave by an exception
+_GRACE = 4.0  # seconds to leave by an exception; a busy machine may need some
 _PATIENCE = 600.0  # seconds to reach a place where work can be saved
 _WAITING = b"\n stopping as soon as the work can be saved; a second signal stops at once\n"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
@@ -53,7 +56,8 @@ class _Stop:
             self.is_waiting = True
             os.write(2, _WAITING)
             return
-        self.leave()
+        if not SHIELD.delays(self.leave):
+            self.leave()
 
     def waits(self, number: int) -> bool:
         """Whether a signal waits until the work is saved."""
@@ -82,6 +86,16 @@ def stop_is_asked() -> bool:
 def raise_if_asked() -> None:
     """Raise the exception of a signal that has waited."""
     if stop_is_asked():
+        _stops[-1].leave()
+
+
+def raise_if_lost() -> None:
+    """Raise the exception of a signal once more if other code has lost it, and went on.
+
+    To be called where a job comes by only as long as it goes on.  Callbacks of compiled code and
+    destructors lose exceptions.
+    """
+    if _stops and _stops[-1].number and not _stops[-1].is_waiting:
         _stops[-1].leave()
 
 
@@ -181,8 +195,7 @@ def unwrapped_stop() -> Iterator[None]:
             if isinstance(cause, (KeyboardInterrupt, TerminatedError)):
                 raise cause from None
             cause = cause.__cause__ or cause.__context__
-        if _stops and _stops[-1].number and not _stops[-1].is_waiting:
-            _stops[-1].leave()  # where compiled code calls Python, exceptions are lost
+        raise_if_lost()
         raise
 
 

@@ -6,13 +6,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from threadpoolctl import threadpool_limits
 
 from aurefine.parallel.ranges import even_parts
+from aurefine.parallel.shield import SHIELD
 
 __all__ = ["TaskGroup", "WorkerPool"]
 
@@ -49,8 +50,7 @@ class WorkerPool:
         if self._executor is None or n_helpers < 1:
             return [function(task) for task in listed]
         group = TaskGroup(function, listed)
-        self._urgent.append(group)
-        self._call_helpers(n_helpers)
+        self._begin(group, self._urgent, n_helpers)
         return group.result(meanwhile=self._work_on_spare)
 
     def aside(
@@ -66,13 +66,19 @@ class WorkerPool:
         """
         group = TaskGroup(function, list(tasks), spent)
         if self._executor is not None:
-            self._spare.append(group)
-            self._call_helpers(self.n_threads - 1)
+            self._begin(group, self._spare, self.n_threads - 1)
         return group
 
-    def read_ahead(self, function: Callable[[Task], Result], task: Task) -> Future[Result]:
-        """Run one task (reading files) beside the others."""
-        return self._reader.submit(function, task)
+    def read_ahead(self, function: Callable[[Task], Result], task: Task) -> Callable[[], Result]:
+        """Run one task (reading files) beside the others; what is returned waits for its result."""
+        with SHIELD:
+            future = self._reader.submit(function, task)
+
+        def result() -> Result:
+            with SHIELD:
+                return future.result()
+
+        return result
 
     def map_parts(self, function: Callable[[slice], None], n_items: int) -> None:
         """Run `function` on contiguous parts of 0..n_items, for independent items only."""
@@ -98,10 +104,12 @@ class WorkerPool:
     ) -> None:
         self.close()
 
-    def _call_helpers(self, n: int) -> None:
+    def _begin(self, group: TaskGroup[Any], groups: deque[TaskGroup[Any]], n_helpers: int) -> None:
         assert self._executor is not None
-        for _ in range(n):
-            self._executor.submit(self._help)
+        with SHIELD:
+            groups.append(group)
+            for _ in range(n_helpers):
+                self._executor.submit(self._help)
 
     def _help(self) -> None:
         """Work until there is nothing left to do."""
@@ -132,22 +140,35 @@ class TaskGroup(Generic[Result]):
 
     def work_on_one(self) -> bool:
         """Do one task, unless all have been taken."""
-        number = next(self._numbers, None)
-        if number is None:
-            return False
-        start = 0.0 if self._spent is None else time.thread_time()
+        with SHIELD:
+            number = next(self._numbers, None)
+            if number is None:
+                return False
+            start = 0.0 if self._spent is None else time.thread_time()
+            self._run_one(number)
+            if self._spent is not None:
+                self._spent(time.thread_time() - start)
+            with self._done:
+                self._left -= 1
+                if not self._left:
+                    self._done.notify_all()
+            return True
+
+    def _run_one(self, number: int) -> None:
+        """Run a task, which signals may interrupt, and note how it ended."""
+        is_main = threading.current_thread() is threading.main_thread()
+        depth = SHIELD.depth
         try:
+            if is_main:
+                SHIELD.depth = 0
+                SHIELD.raise_late()
             if not self._failures:
                 self._results[number] = self._run(number)
-        except BaseException as error:
+        except BaseException as error:  # nothing is called from here on: signals can not come in
             self._failures[number] = error
-        if self._spent is not None:
-            self._spent(time.thread_time() - start)
-        with self._done:
-            self._left -= 1
-            if not self._left:
-                self._done.notify_all()
-        return True
+        finally:
+            if is_main:
+                SHIELD.depth = depth
 
     def result(self, meanwhile: Callable[[], bool] = lambda: False) -> list[Result]:
         """Return the results in the order of the tasks, after doing those that are left.
@@ -172,7 +193,7 @@ class TaskGroup(Generic[Result]):
         return [self._results[number] for number in range(self._n)]
 
     def _wait(self) -> None:
-        with self._done:
+        with SHIELD, self._done:
             while self._left:
                 self._done.wait()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
 from functools import partial
 
 import numpy as np
@@ -96,7 +95,7 @@ class HalfExpectation:
             step = self._half_step(batch)
             following = work.take(self.half)
             with self._stopwatch("reading"):
-                prepare = coming.result()
+                prepare = coming()
             if following is None:
                 coming = None
             else:
@@ -164,7 +163,7 @@ class HalfExpectation:
         )
         return sums
 
-    def _ahead(self, batch: Batch, step: HalfStep | None) -> Future[Prepare]:
+    def _ahead(self, batch: Batch, step: HalfStep | None) -> Callable[[], Prepare]:
         """Read images of a batch beside other work, and begin to prepare them for a step."""
         assert self._shared is not None
         read = self._shared[0].images.read

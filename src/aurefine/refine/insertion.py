@@ -16,6 +16,7 @@ import numpy.typing as npt
 from aurefine.kernels.fixed_point import APART, insert_slices
 from aurefine.parallel.pool import TaskGroup, WorkerPool
 from aurefine.parallel.ranges import even_parts
+from aurefine.parallel.shield import SHIELD
 from aurefine.refine.exact_volume import ExactVolume, add_carries, add_copies, volumes_for
 from aurefine.refine.plan import ImageGeometry
 from aurefine.refine.profile import Stopwatch
@@ -48,7 +49,7 @@ class RangesApart:
         """Give the next range, as soon as there is one."""
         number = -1
         try:
-            with self._changed:
+            with SHIELD, self._changed:
                 while (found := self._possible()) is None:
                     self._changed.wait()
                 number = found
@@ -56,7 +57,7 @@ class RangesApart:
                 self._at_work.add(number)
             yield self._ranges[number]
         finally:  # also if a signal came in between
-            with self._changed:
+            with SHIELD, self._changed:
                 self._at_work.discard(number)
                 self._changed.notify_all()
 
