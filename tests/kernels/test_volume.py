@@ -134,6 +134,9 @@ def test_cropped_transform_equals_the_reference(n, radius, inner_radius):
         volume.crop_transform(transform, radius, inner_radius, 0.25, first, last, fast)
     reference.crop_transform(transform, radius, inner_radius, 0.25, 0, 15, slow)
     assert np.abs(fast - slow).max() < 1e-6
+    x, y, z = 1, -3, 2  # inside
+    sign = (-1) ** (x + y + z)
+    assert fast[7 + z, 7 + y, x] @ [1, 1j] == pytest.approx(0.25 * sign * transform[z, y, x])
 
 
 def test_wiener_filter_undoes_cropping():

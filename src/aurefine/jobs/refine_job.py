@@ -20,12 +20,7 @@ from aurefine.jobs.refine_history import History
 from aurefine.jobs.refine_options import RunSettings
 from aurefine.jobs.refine_partial import PartialFiles
 from aurefine.jobs.run_log import RunLog
-from aurefine.jobs.stopping import (
-    raise_if_asked,
-    raise_if_lost,
-    stop_is_asked,
-    stop_waits,
-)
+from aurefine.jobs.stopping import raise_if_asked, raise_if_lost, stop_is_asked, stop_waits
 from aurefine.refine.options import RefineOptions
 from aurefine.refine.partial import PartialIteration
 from aurefine.refine.plan import IterationPlan

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
-from aurefine.parallel.shield import SHIELD
+from aurefine.parallel.shield import SHIELD, in_main_thread
 
 __all__ = [
     "TerminatedError",
@@ -142,7 +142,7 @@ def stoppable(last_words: Callable[[int], None], *, is_hasty: bool = False) -> I
     -----
     Does nothing outside the main thread.  Signals that are ignored (`nohup`) stay ignored.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if not in_main_thread():
         yield
         return
     stop = _Stop(is_hasty=is_hasty)

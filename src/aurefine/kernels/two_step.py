@@ -63,12 +63,11 @@ def best_over_offsets(
 
 
 @njit(nogil=True, cache=True, forceinline=True, fastmath={"reassoc"}, error_model="numpy")
-def _height(best):
-    """Return the largest of some log weights minus their mean."""
+def _mean(weights):
     total = np.float32(0.0)
-    for weight in best:
+    for weight in weights:
         total += weight
-    return best.max() - total / np.float32(best.size)
+    return total / np.float32(weights.size)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -94,7 +93,8 @@ def likely_orientations(best, drop, share):
     limit = np.empty(n_particles, np.float32)
     first = np.zeros(n_particles + 1, np.int64)
     for p in range(n_particles):
-        limit[p] = best[p].max() - (drop[p] + np.float32(share) * _height(best[p]))
+        top = best[p].max()
+        limit[p] = top - (drop[p] + np.float32(share) * (top - _mean(best[p])))
         n = 0
         for o in range(n_orientations):
             n += best[p, o] >= limit[p]  # none if a score is not a number
@@ -293,9 +293,10 @@ def score_local(
         for end in limits:
             if begin > 0:
                 best = _best_of_each(_add_priors(chosen, norms, prior, offset_priors[p], cross))
+                top = best.max()
                 if begin == limits[0]:
-                    near += np.float32(share) * _height(best)
-                chosen = chosen[~(best < best.max() - near)]  # all if a score is not a number
+                    near += np.float32(share) * (top - _mean(best))
+                chosen = chosen[~(best < top - near)]  # all if a score is not a number
             part = np.empty((n_offsets, 2 * (end - begin)), np.float32)
             for t in range(n_offsets):
                 copy_vector(rows[p, t, begin:end], part[t])

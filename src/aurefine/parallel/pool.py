@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from threadpoolctl import threadpool_limits
 
 from aurefine.parallel.ranges import even_parts
-from aurefine.parallel.shield import SHIELD
+from aurefine.parallel.shield import SHIELD, in_main_thread
 
 __all__ = ["TaskGroup", "WorkerPool"]
 
@@ -156,7 +156,7 @@ class TaskGroup(Generic[Result]):
 
     def _run_one(self, number: int) -> None:
         """Run a task, which signals may interrupt, and note how it ended."""
-        is_main = threading.current_thread() is threading.main_thread()
+        is_main = in_main_thread()
         depth = SHIELD.depth
         try:
             if is_main:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from types import TracebackType
 
-__all__ = ["SHIELD", "Shield"]
+__all__ = ["SHIELD", "Shield", "in_main_thread"]
 
 
 class Shield:
@@ -39,7 +39,7 @@ class Shield:
             leave()
 
     def __enter__(self) -> None:
-        if _is_main():
+        if in_main_thread():
             self.depth += 1
 
     def __exit__(
@@ -48,12 +48,13 @@ class Shield:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if _is_main():
+        if in_main_thread():
             self.depth -= 1
             self.raise_late()
 
 
-def _is_main() -> bool:
+def in_main_thread() -> bool:
+    """Whether the caller runs in the thread that signals interrupt."""
     return threading.get_ident() == threading.main_thread().ident
 
 
