@@ -17,7 +17,7 @@ SUITE := not slow and not mpi
 # one BLAS thread for each test process: the package sets its own number where it matters
 TEST_ENVIRONMENT := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MPLBACKEND=Agg
 
-.PHONY: help demo test test-slow lint format docs clean
+.PHONY: help demo test test-slow lint kernels format docs clean
 
 help:
 	@echo "make demo       simulate a small data set, refine it, show where the results are"
@@ -47,7 +47,13 @@ lint: $(VENV)/.installed-dev
 	@echo "== types"
 	@$(BIN)/mypy
 
-test: lint
+# once, where the processes of the tests would all do it; beside the type check, which takes as long
+kernels: $(VENV)/.installed-dev
+	@$(BIN)/python -c "from aurefine.kernels.signatures import LATER_KERNELS as kernels; \
+		[kernel.compile(types) for kernel, types in kernels]"
+
+test: $(VENV)/.installed-dev
+	@$(MAKE) --no-print-directory -j 2 lint kernels
 	@tools/get_chromium.sh
 	@echo "== tests"
 	@$(TEST_ENVIRONMENT) $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile \

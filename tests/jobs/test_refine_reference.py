@@ -1,5 +1,7 @@
 """Maps that a refinement starts from: symmetry, size, mask."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -13,8 +15,9 @@ GROUPS = ["C2", "C4", "C7", "D2", "D3", "D4", "T", "O", "I", "I1", "I2", "I3", "
 PIXEL = 4.0
 
 
+@cache
 def blobs(name, box=48, radius=14):
-    """Map of a ball at a general position and all its symmetry mates."""
+    """Map, not to be changed, of a ball at a general position and all its symmetry mates."""
     direction = np.array([0.3, 0.45, 0.84])
     centres = radius * point_group(name).matrices @ (direction / np.linalg.norm(direction))
     grid = np.mgrid[:box, :box, :box] - box // 2
@@ -22,6 +25,7 @@ def blobs(name, box=48, radius=14):
     for x, y, z in centres:
         distance2 = (grid[0] - z) ** 2 + (grid[1] - y) ** 2 + (grid[2] - x) ** 2
         density += np.exp(-distance2 / (2 * 2.5**2)).astype(np.float32)
+    density.flags.writeable = False
     return density
 
 

@@ -49,7 +49,7 @@ def standard_options() -> list[str]:
 
 
 @pytest.fixture
-def refine(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+def refine_and_draw(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """Run `aurefine refine` in the project with the standard options and more."""
     monkeypatch.chdir(project)
 
@@ -59,6 +59,27 @@ def refine(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]
         return run_command(["refine", *given, "--o", str(output), *options])
 
     return run
+
+
+@pytest.fixture(scope="session")
+def without_figures() -> Callable[[pytest.MonkeyPatch], None]:
+    """Leave out the figures at the end of runs, which would take most of the time of the tests."""
+
+    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("aurefine.jobs.refine3d.write_figures", lambda *arguments: None)
+
+    return patch
+
+
+@pytest.fixture
+def refine(
+    refine_and_draw: Callable[..., int],
+    without_figures: Callable[[pytest.MonkeyPatch], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., int]:
+    """Run `aurefine refine` like `refine_and_draw`, without its figures."""
+    without_figures(monkeypatch)
+    return refine_and_draw
 
 
 @pytest.fixture(scope="session")

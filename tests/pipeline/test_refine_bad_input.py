@@ -21,11 +21,12 @@ OPTIONS = shlex.split("--sym D2 --particle_diameter 190 --ini_high 50 --ctf --au
 
 
 @pytest.fixture
-def broken(project, tmp_path, monkeypatch):
+def broken(project, tmp_path, without_figures, monkeypatch):
     """Project of its own, whose files the tests may spoil."""
     for name in ("particles.star", "particles.mrcs", "reference.mrc"):
         shutil.copy(project / name, tmp_path / name)
     monkeypatch.chdir(tmp_path)
+    without_figures(monkeypatch)
     return tmp_path
 
 

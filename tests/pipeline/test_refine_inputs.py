@@ -22,8 +22,10 @@ def copy(project, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def result(copy, standard_options):
+def result(copy, standard_options, without_figures, monkeypatch):
     """Run a few iterations in the project and return the maps of both halves."""
+
+    without_figures(monkeypatch)
 
     def run(particles="particles.star"):
         command = ["refine", "--i", particles, "--ref", "reference.mrc", *standard_options]

@@ -19,11 +19,12 @@ OPTIONS = {
 
 
 @pytest.fixture(scope="module")
-def result(project, tmp_path_factory):
+def result(project, tmp_path_factory, without_figures):
     """Result of three iterations, which is not converged yet."""
     folder = tmp_path_factory.mktemp("python")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(project)
+        without_figures(patch)
         return aurefine.refine(
             project / "particles.star", "reference.mrc", folder / "run", auto_iter_max=3, **OPTIONS
         )
@@ -65,7 +66,8 @@ def test_nothing_is_printed(result, project, tmp_path, monkeypatch, capfd):
     assert captured.err == ""
 
 
-def test_a_run_is_continued(result, tmp_path):
+def test_a_run_is_continued(result, without_figures, tmp_path, monkeypatch):
+    without_figures(monkeypatch)
     optimiser = f"{result.output_root}_it002_optimiser.star"
     again = aurefine.refine(
         output=tmp_path / "run", continue_from=optimiser, auto_iter_max=3, n_threads=2

@@ -33,14 +33,16 @@ def test_the_same_seed_gives_the_same_bits_and_another_one_does_not(refine, fini
     assert files(tmp_path / "other", 2) != files(finished, 2)
 
 
-def test_a_continued_run_ends_with_the_same_bits(refine, finished, tmp_path):
+def test_a_continued_run_ends_with_the_same_bits(refine_and_draw, finished, tmp_path):
     """From the middle of a converged run to its end."""
     middle = max(int(p.name[6:9]) for p in finished.glob("run_it*_optimiser.star")) // 2
     for path in finished.glob(f"run_it{middle:03d}_*"):
         shutil.copy(path, tmp_path / path.name)
     optimiser = tmp_path / f"run_it{middle:03d}_optimiser.star"
-    assert refine(tmp_path / "run", "--continue", str(optimiser), standard=False) == 0
-    for name in ("class001.mrc", "half1_class001_unfil.mrc", "half2_class001_unfil.mrc"):
+    assert refine_and_draw(tmp_path / "run", "--continue", str(optimiser), standard=False) == 0
+    names = ("class001.mrc", "half1_class001_unfil.mrc", "half2_class001_unfil.mrc",
+             "orientations.png", "map.png")  # fmt: skip
+    for name in names:
         assert (tmp_path / f"run_{name}").read_bytes() == (finished / f"run_{name}").read_bytes()
     assert files(tmp_path, middle + 1) == files(finished, middle + 1)
     assert (tmp_path / "run_data.star").read_text() == (finished / "run_data.star").read_text()

@@ -157,7 +157,7 @@ def test_a_file_in_the_place_of_the_folder(refine, tmp_path, capsys, output):
     assert (tmp_path / "file").read_text() == "keep me"
 
 
-def test_plots_that_can_not_be_drawn_do_not_spoil_the_run(refine, tmp_path, capsys):
+def test_plots_that_can_not_be_drawn_do_not_spoil_the_run(refine_and_draw, tmp_path, capsys):
     (tmp_path / "run_fsc.png").mkdir()
-    assert refine(tmp_path / "run", "--auto_iter_max", "1") == 0
+    assert refine_and_draw(tmp_path / "run", "--auto_iter_max", "1") == 0
     assert "WARNING: the plots are missing" in capsys.readouterr().err
