@@ -93,7 +93,7 @@ def draw_fsc(
     axes.set_ylabel("Fourier shell correlation")
     axes.set_title(title, pad=32, fontweight="bold", fontsize=11)
     _resolution_axis(axes)
-    axes.legend(frameon=False, fontsize=8, loc="best")
+    axes.legend(facecolor="white", edgecolor="none", framealpha=0.9, fontsize=8, loc="best")
     return figure
 
 
