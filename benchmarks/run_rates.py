@@ -103,7 +103,7 @@ def followed_fine(rate: Rate, kernel: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def no_samples() -> tuple[Any, ...]:
-    """Return arguments of the kernel, which is loaded by a call with them before its time counts."""
+    """Return arguments of the kernel: a call with them loads it before its time counts."""
     nothing = np.zeros((1, 3, 3), np.float32), *np.zeros((2, 0), np.float32)
     return (np.zeros(2 * 5 * 5 * 3, np.float32), 5), *nothing, np.zeros((1, 0), np.float32)
 
