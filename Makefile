@@ -49,8 +49,7 @@ lint: $(VENV)/.installed-dev
 
 # once, where the processes of the tests would all do it; beside the type check, which takes as long
 kernels: $(VENV)/.installed-dev
-	@$(BIN)/python -c "from aurefine.kernels.signatures import LATER_KERNELS as kernels; \
-		[kernel.compile(types) for kernel, types in kernels]"
+	@$(BIN)/python -m aurefine.kernels.beforehand
 
 test: $(VENV)/.installed-dev
 	@$(MAKE) --no-print-directory -j 2 lint kernels

@@ -29,7 +29,7 @@ import pandas as pd
 
 from aurefine.io.mrc import write_map
 from aurefine.io.star import write_star
-from measuring import surroundings
+from measuring import publish, surroundings
 
 WORKERS = 2
 
@@ -233,9 +233,8 @@ def main() -> int:
             lines.append(compare(case, work, arguments.repeats))
             print(lines[-1], flush=True)
     text = "\n".join(["# Time of extraction", "", *where, "", *lines])
-    print(f"\n{text}")
-    if arguments.o:
-        arguments.o.write_text(text + "\n", encoding="utf-8")
+    print()
+    publish(text, arguments.o)
     return 0
 
 

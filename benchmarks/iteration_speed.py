@@ -19,7 +19,7 @@ from pathlib import Path
 
 from aurefine.io.particles import read_particles
 from aurefine.io.star import read_star
-from measuring import JOB_OPTIONS, OURS, relion_mpi, run_job, surroundings
+from measuring import JOB_OPTIONS, OURS, publish, relion_mpi, run_job, surroundings
 
 HALVES = ("--auto_refine", "--split_random_halves", "--low_resol_join_halves", "40")
 
@@ -153,9 +153,7 @@ def main() -> int:
             *table(runs, ours),
         ]
     )
-    print(text)
-    if arguments.o:
-        arguments.o.write_text(text + "\n", encoding="utf-8")
+    publish(text, arguments.o)
     return 0
 
 

@@ -42,7 +42,7 @@ from aurefine.refine.maximisation import reconstruct, symmetrise
 from aurefine.refine.options import RefineOptions
 from aurefine.refine.pixels import fourier_pixels
 from aurefine.refine.sums import complete_sums, empty_sums
-from measuring import surroundings
+from measuring import publish, surroundings, table
 
 Float32 = npt.NDArray[np.float32]
 
@@ -295,12 +295,6 @@ def reconstruction(box: int, threads: int) -> tuple[float, float]:
         return between - start, time.perf_counter() - between
 
 
-def table(head: list[str], rows: list[list[str]]) -> list[str]:
-    """Return the lines of a Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return ["| " + " | ".join(cells) + " |" for cells in lines]
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--boxes", type=int, nargs="+", default=[64, 128, 256])
@@ -354,9 +348,7 @@ def main() -> int:
             *where,
         ]
     )
-    print(text)
-    if arguments.o:
-        arguments.o.write_text(text + "\n", encoding="utf-8")
+    publish(text, arguments.o)
     return 0
 
 

@@ -135,3 +135,16 @@ def surroundings(arguments: list[str]) -> list[str]:
         f"Machine: {machine()}; load at the start {os.getloadavg()[0]:.1f}.",
         f"Command: `python {shlex.join([Path(arguments[0]).as_posix(), *arguments[1:]])}`.",
     ]
+
+
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """Return the lines of a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return ["| " + " | ".join(cells) + " |" for cells in lines]
+
+
+def publish(text: str, path: Path | None) -> None:
+    """Print a report, and write it to a file if there is to be one."""
+    print(text)
+    if path:
+        path.write_text(text + "\n", encoding="utf-8")

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measuring import JOB_OPTIONS, OURS, relion_mpi, surroundings
+from measuring import JOB_OPTIONS, OURS, publish, relion_mpi, surroundings
 from sampling import Samples, read_samples, sampled
 
 EXTENT = 226.56  # of the box, Å
@@ -88,9 +88,7 @@ def main() -> int:
             *where,
         ]
     )
-    print(text)
-    if arguments.o:
-        arguments.o.write_text(text + "\n", encoding="utf-8")
+    publish(text, arguments.o)
     return 0
 
 

@@ -26,7 +26,7 @@ from aurefine.geometry.symmetry import point_group
 from aurefine.imaging import soft_sphere
 from aurefine.io.mrc import read_map
 from aurefine.io.particles import read_particles
-from measuring import JOB_OPTIONS, OURS, crossing, relion_mpi, run_job, surroundings
+from measuring import JOB_OPTIONS, OURS, crossing, publish, relion_mpi, run_job, surroundings
 
 Float = npt.NDArray[np.float64]
 MASK_EDGE_PX = 5
@@ -233,9 +233,7 @@ def main() -> int:
             *verdicts(runs["RELION"], runs["aurefine"]),
         ]
     )
-    print(text)
-    if arguments.o:
-        arguments.o.write_text(text + "\n", encoding="utf-8")
+    publish(text, arguments.o)
     return 0
 
 

@@ -36,7 +36,7 @@ from aurefine.io.particles import read_micrographs, read_particles
 from aurefine.io.stacks import split_image_name
 from aurefine.io.star import write_star
 from aurefine.maps.matching import match_grid
-from measuring import JOB_OPTIONS, OURS, crossing, run_job, surroundings
+from measuring import JOB_OPTIONS, OURS, crossing, publish, run_job, surroundings
 
 Float = npt.NDArray[np.float64]
 MASK_EDGE_PX = 5
@@ -248,9 +248,8 @@ def main() -> int:
             *lines,
         ]
     )
-    print(f"\n{text}")
-    if arguments.o:
-        arguments.o.write_text(text + "\n", encoding="utf-8")
+    print()
+    publish(text, arguments.o)
     return 0
 
 

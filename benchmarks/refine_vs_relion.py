@@ -22,7 +22,7 @@ import numpy as np
 
 from aurefine.io.particles import read_particles
 from aurefine.io.star import read_star
-from measuring import JOB_OPTIONS, OURS, relion_mpi, surroundings
+from measuring import JOB_OPTIONS, OURS, publish, relion_mpi, surroundings
 from quality_relion import evaluate
 from quality_relion import table as quality_table
 from sampling import Samples, logs, read_samples, sampled
@@ -263,9 +263,7 @@ def main() -> int:
         }
         lines += [*quality_table(found, arguments.radius), ""]
     text = "\n".join([*lines, *where, f"Options: `{' '.join(options)}`."])
-    print(text)
-    if arguments.o:
-        arguments.o.write_text(text + "\n", encoding="utf-8")
+    publish(text, arguments.o)
     return 0
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from aurefine.io.mrc import read_map, write_map
-from measuring import surroundings
+from measuring import publish, surroundings
 
 PROGRAMS = {
     "RELION": ["relion_image_handler"],
@@ -91,9 +91,8 @@ def main() -> int:
             lines.append(compare(case, Path(name), arguments.repeats, arguments.threads))
             print(lines[-1], flush=True)
     text = "\n".join(["# Time of rescaling maps", "", *where, "", *lines])
-    print(f"\n{text}")
-    if arguments.o:
-        arguments.o.write_text(text + "\n", encoding="utf-8")
+    print()
+    publish(text, arguments.o)
     return 0
 
 

@@ -10,7 +10,7 @@ order, so that no more voxels are in the cache. Times are processor times of one
 from __future__ import annotations
 
 import argparse
-import os
+import contextlib
 import sys
 import tempfile
 import threading
@@ -25,8 +25,7 @@ import numpy as np
 import aurefine
 from aurefine.kernels.slices import extract_slices
 from aurefine.refine import insertion, local, search
-from kernels import table
-from measuring import surroundings
+from measuring import publish, surroundings, table
 
 EVERY = 8  # one in so many calls is taken twice
 ORIENTATIONS = 8  # whose slices are taken together, in the first pass and with their children
@@ -76,30 +75,30 @@ def take_slices(rate: Rate, volume: Any, rotations: Any, x: Any, y: Any) -> None
     rate.add(rotations.shape[0] * rotations.shape[1] * len(x), time.thread_time() - start)
 
 
-def followed_local(rate: Rate, kernel: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the first pass that takes the slices of some neighbourhoods before."""
+def followed(
+    rate: Rate, kernel: Callable[..., Any], taken: Callable[..., tuple[Any, ...]]
+) -> Callable[..., Any]:
+    """Return a kernel of a search before which some of its slices are taken."""
 
-    def score(
-        volume: Any, first: Any, rotations: Any, prior: Any, x: Any, y: Any, *rest: Any
-    ) -> Any:
+    def score(*arguments: Any) -> Any:
         if rate.is_due():
-            n = len(rotations) // ORIENTATIONS
-            groups = rotations[: n * ORIENTATIONS].reshape(n, ORIENTATIONS, 3, 3)
-            take_slices(rate, volume, groups, x, y)
-        return kernel(volume, first, rotations, prior, x, y, *rest)
+            take_slices(rate, *taken(*arguments))
+        return kernel(*arguments)
 
     return score
 
 
-def followed_fine(rate: Rate, kernel: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the second pass that takes the slices of some children before."""
+def of_neighbourhoods(
+    volume: Any, first: Any, rotations: Any, prior: Any, x: Any, y: Any, *rest: Any
+) -> tuple[Any, ...]:
+    """Return what `take_slices` takes, from arguments of the first pass."""
+    n = len(rotations) // ORIENTATIONS
+    return volume, rotations[: n * ORIENTATIONS].reshape(n, ORIENTATIONS, 3, 3), x, y
 
-    def score(volume: Any, rotations: Any, x: Any, y: Any, *rest: Any) -> Any:
-        if rate.is_due():
-            take_slices(rate, volume, rotations, x, y)
-        return kernel(volume, rotations, x, y, *rest)
 
-    return score
+def of_children(volume: Any, rotations: Any, x: Any, y: Any, *rest: Any) -> tuple[Any, ...]:
+    """Return what `take_slices` takes, from arguments of the second pass."""
+    return volume, rotations, x, y
 
 
 def no_samples() -> tuple[Any, ...]:
@@ -122,11 +121,9 @@ def main() -> int:
     rates = {name: Rate() for name in ("insertion", "slices, first pass", "slices, second pass")}
     inserted, coarse, fine = rates.values()
     insertion.insert_slices = timed_insertion(inserted, insertion.insert_slices)
-    local.score_local = followed_local(coarse, local.score_local)
-    search.fine_scores = followed_fine(fine, search.fine_scores)
-    if arguments.data:
-        os.chdir(arguments.data)
-    with tempfile.TemporaryDirectory() as folder:
+    local.score_local = followed(coarse, local.score_local, of_neighbourhoods)
+    search.fine_scores = followed(fine, search.fine_scores, of_children)
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(arguments.data or "."):
         aurefine.refine(
             output=f"{folder}/run",
             continue_from=str(optimiser),
@@ -140,9 +137,7 @@ def main() -> int:
     ]
     head = [f"iteration {iteration}", "samples [10⁶]", "ns per sample"]
     text = "\n".join([*table(head, rows), "", *where])
-    print(text)
-    if arguments.o:
-        arguments.o.write_text(text + "\n", encoding="utf-8")
+    publish(text, arguments.o)
     return 0
 
 

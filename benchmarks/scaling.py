@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from aurefine.jobs import refine3d
-from measuring import surroundings
+from measuring import publish, surroundings
 
 EXTENT = 226.56  # of the box, Å
 
@@ -136,9 +136,7 @@ def main() -> int:
         title = f"Threads, box {arguments.box}, {arguments.number} particles"
         lines += series(title, "threads", arguments.threads, times)
     text = "\n".join([*lines, *where])
-    print(text)
-    if arguments.o:
-        arguments.o.write_text(text + "\n", encoding="utf-8")
+    publish(text, arguments.o)
     return 0
 
 

@@ -32,7 +32,7 @@ from aurefine.fourier import fsc_of_maps
 from aurefine.imaging import soft_sphere
 from aurefine.io.mrc import read_map
 from aurefine.jobs import refine3d
-from measuring import crossing, surroundings
+from measuring import crossing, publish, surroundings
 from quality_relion import pose_errors
 
 EXTENT = 200.0  # of the box, Å
@@ -295,9 +295,7 @@ def main() -> int:
         print(own, file=sys.stderr, flush=True)
         kept.write_text(json.dumps([asdict(run) for run in runs.values()], indent=1))
     text = "\n".join([*report(runs, arguments.box, arguments.against), "", *where])
-    print(text)
-    if arguments.o:
-        arguments.o.write_text(text + "\n", encoding="utf-8")
+    publish(text, arguments.o)
     return 0
 
 

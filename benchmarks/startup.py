@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psutil
 
-from measuring import JOB_OPTIONS, OURS, surroundings
+from measuring import JOB_OPTIONS, OURS, publish, surroundings
 
 MOMENTS = ("first line", "expectation step", "first particles", "end")
 
@@ -65,12 +65,9 @@ def moments(command: list[str], cache: Path, work: Path) -> dict[str, tuple[floa
 
 def fill(cache: Path) -> None:
     """Compile what the process beside a short run had no time for."""
-    program = (
-        "from aurefine.kernels.signatures import LATER_KERNELS as kernels\n"
-        "for kernel, types in kernels: kernel.compile(types)"
-    )
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
-    subprocess.run([sys.executable, "-c", program], env=environment, check=True)
+    command = [sys.executable, "-m", "aurefine.kernels.beforehand"]
+    subprocess.run(command, env=environment, check=True)
 
 
 def main() -> int:
@@ -117,9 +114,7 @@ def main() -> int:
             *where,
         ]
     )
-    print(text)
-    if arguments.o:
-        arguments.o.write_text(text + "\n", encoding="utf-8")
+    publish(text, arguments.o)
     return 0
 
 

@@ -200,11 +200,11 @@ def symmetry_correlation(
     splines = spline_filter(small)
     # every other voxel is enough, as there are four to a period
     points = np.argwhere(inside[::2, ::2, ::2]) * 2  # (n_points, 3)
-    values = small[tuple(points.T)]
+    values, from_centre = small[tuple(points.T)], points - centre
     lowest = 1.0
     for matrix in matrices[1:]:
         zyx = matrix[::-1, ::-1]  # matrices act on (x, y, z), arrays are (z, y, x)
-        turned = (points - centre) @ zyx.T + centre
+        turned = from_centre @ zyx.T + centre
         rotated = map_coordinates(splines, turned.T, prefilter=False)
         lowest = min(lowest, float(np.corrcoef(values, rotated)[0, 1]))
     return lowest

@@ -2,6 +2,9 @@
 
 Numba compiles one function at a time in a process. What the other process has stored in the cache
 by the time that it is needed here is loaded from there.
+
+``python -m aurefine.kernels.beforehand`` compiles them all; with a process id it ends with that
+process.
 """
 
 from __future__ import annotations
@@ -70,7 +73,8 @@ def _end_with(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # which goes to the whole group
-    threading.Thread(target=_end_with, args=[int(sys.argv[1])], daemon=True).start()
+    if len(sys.argv) > 1:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # which goes to the whole group
+        threading.Thread(target=_end_with, args=[int(sys.argv[1])], daemon=True).start()
     for _kernel, _types in LATER_KERNELS:
         _kernel.compile(_types)
