@@ -9,12 +9,13 @@ from aurefine.errors import AurefineError, ImageError
 from aurefine.geometry.euler import matrix_from_euler, rotation_angle
 from aurefine.geometry.symmetry import angular_change, point_group
 from aurefine.kernels import reference
+from aurefine.kernels.byte_products import WIDTH
 from aurefine.kernels.ctf import ctf_values
 from aurefine.kernels.reference_search import score_list
 from aurefine.kernels.scoring import shifted_rows
-from aurefine.refine import exhaustive
+from aurefine.refine import coarse, exhaustive
 from aurefine.refine.batch import begin_batch, mean_squared_ctf
-from aurefine.refine.coarse import score_weights
+from aurefine.refine.coarse import first_look_pixels, make_coarse_table, score_weights
 from aurefine.refine.expectation import HalfExpectation
 from aurefine.refine.pixels import half_plane_rings
 from aurefine.refine.profile import Stopwatch
@@ -495,6 +496,58 @@ def test_a_first_look_at_bytes_changes_nothing(
     assert np.array_equal(at_bytes.n_significant, at_floats.n_significant)
     assert np.array_equal(at_bytes.log_likelihood, at_floats.log_likelihood)
     assert np.array_equal(at_bytes.sums.volume, at_floats.sums.volume)
+
+
+@pytest.mark.parametrize(
+    "current_size, order, psi_step, n_last", [(12, 1, 72.0, WIDTH // 2), (28, 3, 7.5, WIDTH)]
+)
+def test_a_table_has_its_slices_in_bytes(
+    current_size,
+    order,
+    psi_step,
+    n_last,
+    simulate,
+    options,
+    plan_for,
+    half_model,
+    pool,
+    monkeypatch,
+):
+    """To half a step, and with as many zeros as the last block has room for."""
+    monkeypatch.setattr(coarse, "bytes_pay", lambda length: True)
+    case = simulate(2)
+    plan = plan_for(case, options(), current_size=current_size, order=order, psi_step=psi_step)
+    (geometry,), model = plan.geometries, half_model(case, len(plan.grid.rot))
+    projector = build_projector(model.map, current_size // 2, 2.0, pool)
+    table = make_coarse_table(plan, geometry, projector, model, pool, 10**9)
+    packed, n, n_look = table.packed, len(table.orientation), first_look_pixels(plan, geometry)
+    n_blocks, n_quads = packed.blocks.shape[:2]
+    assert n == (n_blocks - 1) * WIDTH + n_last
+    assert (n_look < geometry.n_coarse) == (order == 3)
+    found = np.swapaxes(packed.blocks, 1, 2).reshape(n_blocks * WIDTH, 4 * n_quads) - 128.0
+    parts = np.split(table.slices, 2, axis=1)
+    expected = np.concatenate([part[:, :n_look] for part in parts], axis=1) / packed.factor
+    step = packed.scale[:, None]
+    assert np.abs(found[:n, : 2 * n_look] * step[:n] - expected).max() <= 0.5001 * step.max()
+    assert not found[n:].any()
+    assert not step[n:].any()
+    assert packed.power == pytest.approx((expected**2).sum(axis=1).max(), rel=1e-5)
+
+
+@pytest.mark.parametrize("use_correlation", [False, True])
+def test_a_table_that_is_scored_in_one_step_has_no_bytes(
+    use_correlation, simulate, options, plan_for, half_model, pool, monkeypatch
+):
+    monkeypatch.setattr(coarse, "bytes_pay", lambda length: True)
+    case = simulate(2)
+    settings = options(two_step_scoring=use_correlation)
+    plan = plan_for(case, settings, current_size=12, order=1, psi_step=72.0)
+    plan = replace(plan, use_correlation=use_correlation)
+    model = half_model(case, 48)
+    projector = build_projector(model.map, 6, 2.0, pool)
+    table = make_coarse_table(plan, plan.geometries[0], projector, model, pool, 10**9)
+    assert table.slices is not None
+    assert table.packed is None
 
 
 @pytest.mark.parametrize("largest", [3, 40, 10**6])

@@ -21,6 +21,7 @@ from aurefine.kernels.copying import copy_vector
 
 __all__ = [
     "GROUP",
+    "QUAD",
     "WIDTH",
     "best_from_bytes",
     "bytes_pay",
@@ -31,7 +32,7 @@ __all__ = [
 
 GROUP = 12  # rows of images, whose sums with two vectors of slices stay in the registers
 WIDTH = 32  # slices that are multiplied together
-_QUAD = 4  # bytes that one lane adds up
+QUAD = 4  # bytes that one lane adds up
 _LARGEST = 127  # of a signed byte
 _MIDDLE = 128  # what is added to slices, which must not be negative
 
@@ -62,7 +63,7 @@ def _has_instructions() -> bool:
 
 def room_for_rows(n: int, length: int) -> PackedRows:
     """What `pack_rows` sets for `n` rows: bytes, scale, middle, power."""
-    packed = np.zeros((-(-n // GROUP), -(-length // _QUAD), GROUP, _QUAD), np.int8)
+    packed = np.zeros((-(-n // GROUP), -(-length // QUAD), GROUP, QUAD), np.int8)
     scale, power = np.empty((2, n), np.float32)
     return packed, scale, np.empty(n, np.int32), power
 
@@ -88,7 +89,7 @@ def _multiply(typing, rows, first_row, slices, first_slice, n_quads, out):
             return builder.bitcast(builder.gep(data, [index]), kind.as_pointer())
 
         def place(first, quad, size, extra):
-            start = builder.add(first, builder.mul(quad, _INT64(_QUAD * size)))
+            start = builder.add(first, builder.mul(quad, _INT64(QUAD * size)))
             return builder.add(start, _INT64(extra))
 
         kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
@@ -106,7 +107,7 @@ def _multiply(typing, rows, first_row, slices, first_slice, n_quads, out):
                 for h in range(2)
             ]
             for r in range(GROUP):
-                own = place(args[1], quads.index, GROUP, _QUAD * r)
+                own = place(args[1], quads.index, GROUP, QUAD * r)
                 quad = builder.load(address(0, own, _INT), align=1)
                 one = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), quad, _INT(0))
                 quad = builder.shuffle_vector(one, one, nothing)
@@ -166,7 +167,7 @@ def pack_rows(rows, factor, out, scale, middle, power):
             total = np.int32(0)
             for k in range(scaled.size):
                 value = np.int32(np.floor(scaled[k] * inverse + half))
-                own[k // _QUAD, k % _QUAD] = value
+                own[k // QUAD, k % QUAD] = value
                 total += value
             middle[i] = _MIDDLE * total
 
@@ -192,7 +193,7 @@ def pack_slices(slices, factor):
     """
     n, length = slices.shape
     n_blocks = (n + WIDTH - 1) // WIDTH
-    packed = np.full((n_blocks, (length + _QUAD - 1) // _QUAD, WIDTH, _QUAD), _MIDDLE, np.uint8)
+    packed = np.full((n_blocks, (length + QUAD - 1) // QUAD, WIDTH, QUAD), _MIDDLE, np.uint8)
     scale = np.zeros(n_blocks * WIDTH, np.float32)
     scaled = np.empty(length, np.float32)
     most = np.float32(0.0)
@@ -205,7 +206,7 @@ def pack_slices(slices, factor):
             own = packed[i // WIDTH, :, i % WIDTH]
             inverse = np.float32(_LARGEST) / largest
             for k in range(length):
-                own[k // _QUAD, k % _QUAD] = np.uint8(np.int32(scaled[k] * inverse + shift))
+                own[k // QUAD, k % QUAD] = np.uint8(np.int32(scaled[k] * inverse + shift))
     return packed, scale, most
 
 
@@ -243,7 +244,7 @@ def best_from_bytes(
         best[:] = -np.inf
         for g in range(n_groups):
             _multiply(
-                flat_rows, g * n_quads * GROUP * _QUAD, flat_slices, first * n_quads * _QUAD,
+                flat_rows, g * n_quads * GROUP * QUAD, flat_slices, first * n_quads * QUAD,
                 n_quads, products,
             )  # fmt: skip
             for row in range(g * GROUP, min((g + 1) * GROUP, n_rows)):

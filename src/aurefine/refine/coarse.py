@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aurefine.geometry import sampling as grids
+from aurefine.kernels.byte_products import QUAD, WIDTH, bytes_pay, pack_slices
 from aurefine.kernels.rotations import turn_in_plane
 from aurefine.kernels.scoring import shifted_rows, slice_norms
 from aurefine.kernels.slices import extract_slices
@@ -20,9 +21,13 @@ from aurefine.refine.state import HalfModel
 
 __all__ = [
     "CoarseTable",
+    "PackedSlices",
     "Pairs",
     "coarse_rows",
+    "equalising_factor",
     "extract_with_powers",
+    "first_look_pixels",
+    "first_step_pays",
     "join_firsts",
     "make_coarse_table",
     "offset_log_priors",
@@ -35,7 +40,19 @@ Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 _TILE = 1024  # orientations whose slices one thread extracts at a time
+_PACKED_TILE = 8 * WIDTH  # of them that it rounds to bytes at a time
 _LOWEST_PRIOR = 1e-8  # of a direction, over the mean
+_FEW_PIXELS = 256  # below this number a first step on the inner rings tells too little
+
+
+@dataclass(frozen=True, slots=True)
+class PackedSlices:
+    """Slices of all coarse orientations in bytes, for the first look."""
+
+    factor: Float32  # (2 * n_pixels,), what slices were divided by
+    blocks: npt.NDArray[np.uint8]  # (n_blocks, n_quads, WIDTH, QUAD)
+    scale: Float32  # (n_blocks * WIDTH,), what a byte stands for
+    power: float  # largest sum of squares of a slice
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +64,7 @@ class CoarseTable:
     log_prior: Float32  # (n_orientations,)
     slices: Float32 | None  # (n_orientations, 2 * n_coarse)
     norms: Float32 | None  # (n_orientations, n_coarse)
+    packed: PackedSlices | None = None  # None also where bytes are of no use
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +75,17 @@ class Pairs:
     orientation: IntArray  # (n_pairs,)
     offset: IntArray  # (n_pairs,)
     log_prior: Float32  # (n_pairs,)
+
+
+def first_step_pays(plan: IterationPlan, geometry: ImageGeometry) -> bool:
+    """Whether a first step on the inner rings tells which orientations are likely."""
+    is_possible = plan.options.two_step_scoring and not plan.use_correlation
+    return is_possible and geometry.n_coarse >= _FEW_PIXELS
+
+
+def first_look_pixels(plan: IterationPlan, geometry: ImageGeometry) -> int:
+    """Number of pixels by which all orientations are compared first."""
+    return geometry.n_inner if first_step_pays(plan, geometry) else geometry.n_coarse
 
 
 def make_coarse_table(
@@ -86,7 +115,49 @@ def make_coarse_table(
         extract_with_powers(projector, rotations[part], geometry, slices[part], norms[part])
 
     pool.map(fill, range(0, n, _TILE))
-    return CoarseTable(rotations, orientation, log_prior, slices, norms)
+    packed = None
+    if plan.options.two_step_scoring and not plan.use_correlation:
+        n_look = first_look_pixels(plan, geometry)
+        if bytes_pay(2 * n_look):
+            packed = _packed(slices, norms, n_look, pool)
+    return CoarseTable(rotations, orientation, log_prior, slices, norms, packed)
+
+
+def equalising_factor(powers: Float32) -> Float32:
+    """What slices are divided by to make their pixels about equal, from powers of some of them.
+
+    Parameters
+    ----------
+    powers : ndarray, shape (n, n_pixels)
+
+    Returns
+    -------
+    ndarray, shape (2 * n_pixels,), float32
+    """
+    strength = np.sqrt(powers.mean(axis=0))
+    strength[strength == 0] = 1
+    return np.concatenate([strength, strength])
+
+
+def _packed(slices: Float32, norms: Float32, n_pixels: int, pool: WorkerPool) -> PackedSlices:
+    """Round the leading pixels of slices to bytes, after making all pixels about equal."""
+    n, n_coarse = norms.shape
+    factor = equalising_factor(norms[:_TILE, :n_pixels])
+    inverse = 1 / factor
+    n_blocks = -(-n // WIDTH)
+    blocks = np.empty((n_blocks, -(-len(factor) // QUAD), WIDTH, QUAD), np.uint8)
+    scale = np.empty(n_blocks * WIDTH, np.float32)
+
+    def pack(start: int) -> float:
+        part = slice(start, start + _PACKED_TILE)
+        own = slices[part, :n_pixels], slices[part, n_coarse : n_coarse + n_pixels]
+        in_bytes, own_scale, power = pack_slices(np.concatenate(own, axis=1), inverse)
+        blocks[start // WIDTH : start // WIDTH + len(in_bytes)] = in_bytes
+        scale[start : start + len(own_scale)] = own_scale
+        return float(power)
+
+    power = max(pool.map(pack, range(0, n, _PACKED_TILE)))
+    return PackedSlices(factor, blocks, scale, power)
 
 
 def _rotations(directions: IntArray, plan: IterationPlan) -> Float32:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from aurefine.kernels.byte_products import (
     GROUP,
+    WIDTH,
     best_from_bytes,
     bytes_pay,
     pack_rows,
@@ -30,13 +31,16 @@ from aurefine.refine.coarse import (
     CoarseTable,
     Pairs,
     coarse_rows,
+    equalising_factor,
     extract_with_powers,
+    first_look_pixels,
+    first_step_pays,
     join_firsts,
 )
 from aurefine.refine.plan import ImageGeometry, IterationPlan
 from aurefine.refine.projector import Projector
 
-__all__ = ["ExhaustiveSearch", "first_step_pays"]
+__all__ = ["ExhaustiveSearch"]
 
 Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -46,7 +50,6 @@ Points = tuple[IntArray, IntArray, IntArray]  # range of each particle; orientat
 # comes as far below another one, of millions, with a probability below 3e-12 (docs/algorithm.md)
 _LIKELY_DROP = 24.0
 _GRID_SHARE = 0.05  # of the best one's height, as the true one lies between points of the grid
-_FEW_PIXELS = 256  # below this number a first step on the inner rings tells too little
 _SCORE_BYTES = 48 << 20  # scores of the particles that one thread works on
 _MAX_BLOCK = 24  # particles in one matrix product
 _TILE = 1024  # orientations in one matrix product
@@ -56,12 +59,6 @@ _PROBE = 8  # particles that show how many orientations are likely
 _MOST_LIKELY = 0.1  # share of likely orientations from which on two steps save nothing
 _LIKELY_BLOCK = 4  # particles whose likely orientations one thread scores at a time
 _SURELY = 8.0  # standard deviations of rounding by which likely orientations may seem worse
-
-
-def first_step_pays(plan: IterationPlan, geometry: ImageGeometry) -> bool:
-    """Whether a first step on the inner rings tells which orientations are likely."""
-    is_possible = plan.options.two_step_scoring and not plan.use_correlation
-    return is_possible and geometry.n_coarse >= _FEW_PIXELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +166,8 @@ class ExhaustiveSearch:
         drop : ndarray, shape (n_particles,), float32
         """
         n_particles, n_offsets = particles.stop - particles.start, self.offset_priors.shape[1]
-        n_orientations, geometry = len(self.table.orientation), self.geometry
-        is_inner = first_step_pays(self.plan, geometry)
-        n_pixels = geometry.n_inner if is_inner else geometry.n_coarse
+        n_orientations = len(self.table.orientation)
+        n_pixels = first_look_pixels(self.plan, self.geometry)
         n_together = max(1, _CACHED_FLOATS // (n_offsets * _CACHED_TILE))
         rows = np.empty((n_particles, n_offsets, 2 * n_pixels), np.float32)
         norm_weights = np.ascontiguousarray(self.norm_weights[particles, :n_pixels])
@@ -212,10 +208,12 @@ class ExhaustiveSearch:
         """
         n_particles, n_offsets, length = rows.shape
         n_rows, n_orientations = n_particles * n_offsets, best.shape[1]
-        tiles = _parts(0, n_orientations, _CACHED_TILE)
-        strength = np.sqrt(self._slices(tiles[0], length // 2)[1].mean(axis=0))
-        strength[strength == 0] = 1
-        factor = np.concatenate([strength, strength])
+        n_blocks = -(-n_orientations // WIDTH)
+        tiles = [
+            slice(WIDTH * own.start, min(WIDTH * own.stop, n_orientations))
+            for own in _parts(0, n_blocks, _CACHED_TILE // WIDTH)
+        ]
+        factor = self._equalising(tiles[0], length // 2)
         flat = rows.reshape(n_rows, length)
         packed, scale, middle, power = room_for_rows(n_rows, length)
 
@@ -224,8 +222,7 @@ class ExhaustiveSearch:
             pack_rows(flat[own], factor, packed[part], scale[own], middle[own], power[own])
 
         def work(tile: slice) -> tuple[float, float]:
-            slices, powers = self._slices(tile, length // 2)
-            in_bytes, own_scale, own_power = pack_slices(slices, 1 / factor)
+            in_bytes, own_scale, own_power, powers = self._slices_in_bytes(tile, factor)
             best_from_bytes(
                 packed,
                 scale,
@@ -238,7 +235,7 @@ class ExhaustiveSearch:
                 priors,
                 best[:, tile],
             )
-            return float(own_scale.max()), float(own_power)
+            return float(own_scale.max()), own_power
 
         self.pool.map(pack, _parts(0, len(packed), -(-_CACHED_FLOATS // (GROUP * length))))
         step, most = np.max(self.pool.map(work, tiles), axis=0)
@@ -312,6 +309,25 @@ class ExhaustiveSearch:
             parts = [slices[:, :n_pixels], slices[:, n_coarse : n_coarse + n_pixels]]
             slices = np.concatenate(parts, axis=1)
         return slices, table.norms[tile, :n_pixels]
+
+    def _equalising(self, tile: slice, n_pixels: int) -> Float32:
+        """Factors of images that make pixels of slices about equal, shape (2 * n_pixels,)."""
+        if self.table.packed is not None:
+            return self.table.packed.factor
+        return equalising_factor(self._slices(tile, n_pixels)[1])
+
+    def _slices_in_bytes(
+        self, tile: slice, factor: Float32
+    ) -> tuple[npt.NDArray[np.uint8], Float32, float, Float32]:
+        """What `pack_slices` returns for some orientations, and the powers of their pixels."""
+        packed, norms, n_pixels = self.table.packed, self.table.norms, len(factor) // 2
+        if packed is None or norms is None:
+            slices, powers = self._slices(tile, n_pixels)
+            in_bytes, scale, power = pack_slices(slices, 1 / factor)
+            return in_bytes, scale, float(power), powers
+        blocks = slice(tile.start // WIDTH, -(-tile.stop // WIDTH))
+        scale = packed.scale[WIDTH * blocks.start : WIDTH * blocks.stop]
+        return packed.blocks[blocks], scale, packed.power, norms[tile, :n_pixels]
 
 
 def _parts(start: int, stop: int, size: int) -> list[slice]:

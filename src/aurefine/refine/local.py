@@ -14,8 +14,7 @@ from aurefine.kernels.local import fill_local_orientations
 from aurefine.kernels.two_step import score_local
 from aurefine.parallel.pool import WorkerPool
 from aurefine.refine.batch import PreparedBatch
-from aurefine.refine.coarse import Pairs, coarse_rows, join_firsts
-from aurefine.refine.exhaustive import first_step_pays
+from aurefine.refine.coarse import Pairs, coarse_rows, first_step_pays, join_firsts
 from aurefine.refine.plan import ImageGeometry, IterationPlan
 from aurefine.refine.projector import Projector
 
