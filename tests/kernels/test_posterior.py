@@ -44,7 +44,7 @@ exact_weights = st.builds(
 @settings(deadline=None, max_examples=300)
 @given(
     weights=exact_weights,
-    fraction=st.sampled_from([0.0, 0.25, 0.5, 0.9, 0.999]),
+    fraction=st.sampled_from([0.0, 0.25, 0.5, 0.9, 0.999, 1.0]),
     max_points=st.sampled_from([-1, 0, 1, 2, 7, 299, 300]),
 )
 def test_threshold_equals_the_sorted_definition(weights, fraction, max_points):
@@ -59,6 +59,25 @@ def test_threshold_of_a_broad_posterior_equals_the_sorted_definition(n):
     slow, expected = reference.significance_threshold(weights, FRACTION, -1)
     assert fast == slow
     assert total == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.9, 1.0])
+def test_threshold_far_below_the_largest_weight_equals_the_sorted_definition(fraction):
+    """Weights that are told apart by sorting only, as they share a bin."""
+    small = np.float32(2.0) ** np.arange(-70, -30, dtype=np.float32)
+    weights = np.concatenate([small, np.float32([0.0, 2.0**-20])])
+    for largest in (0.0, 1.0, 2.0**-24):  # the second makes all others small
+        some = np.append(weights, np.float32(largest))
+        fast, total = posterior.significance_threshold(some, fraction, len(some) - 5)
+        slow, expected = reference.significance_threshold(some, fraction, len(some) - 5)
+        assert fast == slow
+        assert total == pytest.approx(expected, rel=1e-12)
+
+
+def test_there_may_be_no_weights():
+    threshold, total = posterior.significance_threshold(np.zeros(0, np.float32), FRACTION, -1)
+    assert threshold > 0
+    assert total == 0
 
 
 def test_threshold_without_any_weight_selects_nothing():

@@ -18,7 +18,9 @@ __all__ = [
 ]
 
 _LOG2_E = np.float32(1.4426950408889634)
-_N_BINS = 1 << 15  # exponent and 7 bits of mantissa of a float32
+_SHIFT = 16  # bits: exponent and 7 bits of mantissa of a float32 are left
+_N_BINS = 40 << 7  # below that of the largest weight: 40 powers of two
+_LEAST = np.float32(1e-37)  # of a significant weight
 _CHUNK = 512
 _NEGLIGIBLE = 16.0  # log of how much less than the best weight all left-out ones sum to
 
@@ -76,32 +78,39 @@ def significance_threshold(weights, fraction, max_points):
         Sum of all weights.
     """
     bits = weights.view(np.int32)
-    sums = np.zeros(_N_BINS, np.float64)
-    counts = np.zeros(_N_BINS, np.int64)
-    for i in range(weights.size):
-        b = bits[i] >> 16
+    largest = np.int32(0)
+    for i in range(bits.size):
+        largest = max(largest, bits[i])
+    lowest = max((largest >> _SHIFT) - _N_BINS, 0)
+    sums = np.zeros((largest >> _SHIFT) - lowest + 1, np.float64)
+    counts = np.zeros(sums.size, np.int64)
+    for i in range(bits.size):
+        b = max(bits[i] >> _SHIFT, lowest) - lowest  # the lowest bin holds all smaller ones, too
         sums[b] += weights[i]
         counts[b] += 1
+    limit = max_points if max_points > 0 else weights.size + 1
     total = 0.0
-    for b in range(_N_BINS):
+    for b in range(sums.size):
         total += sums[b]
     target = fraction * total
-    limit = min(max_points, weights.size) if max_points > 0 else weights.size
     above = 0.0
     n_above = 0
-    chosen = 0
-    for b in range(_N_BINS - 1, -1, -1):
-        if counts[b] == 0:
-            continue
-        chosen = b
+    chosen = -1
+    for b in range(sums.size - 1, -1, -1):
         if above + sums[b] > target or n_above + counts[b] >= limit:
+            chosen = b + lowest
             break
         above += sums[b]
         n_above += counts[b]
-    inside = np.empty(counts[chosen], np.float32)
+    if chosen < 0:  # all of them are significant, if there are any
+        smallest = np.float32(np.inf)
+        for i in range(weights.size):
+            smallest = min(smallest, weights[i])
+        return max(smallest, _LEAST), total
+    inside = np.empty(counts[chosen - lowest], np.float32)
     n = 0
-    for i in range(weights.size):
-        if bits[i] >> 16 == chosen:
+    for i in range(bits.size):
+        if max(bits[i] >> _SHIFT, lowest) == chosen:
             inside[n] = weights[i]
             n += 1
     inside.sort()
@@ -112,9 +121,7 @@ def significance_threshold(weights, fraction, max_points):
         n_above += 1
         if above > target or n_above >= limit:
             break
-    if threshold <= 0:
-        threshold = np.float32(1e-37)
-    return threshold, total
+    return max(threshold, _LEAST), total
 
 
 @njit(nogil=True, cache=True, forceinline=True, fastmath=True, error_model="numpy")
