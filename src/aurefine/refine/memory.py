@@ -251,7 +251,8 @@ def _exhaustive_search(size: RunSize, shell: int) -> int:
         return 0
     voxels = occupied_voxels(_radius(size.box, size.padding, shell))
     n_pixels = fourier_pixels(size.box, 2 * shell).n_pixels
-    slices = min(TABLE_BYTES * size.n_orientations * n_pixels, table_limit(size.memory_budget))
+    table = int(TABLE_BYTES * size.n_orientations * n_pixels)
+    slices = min(table, table_limit(size.memory_budget))
     scores = 4 * size.n_orientations * _particles_in_batch(size, n_pixels)
     working = _working_set(size, shell)  # posteriors are peaked by then
     n_sums = size.halves_here + n_sum_copies(12 * voxels, size.n_threads)
