@@ -29,6 +29,8 @@ __all__ = [
     "first_look_pixels",
     "first_step_pays",
     "join_firsts",
+    "leading_pixels",
+    "looks_first",
     "make_coarse_table",
     "offset_log_priors",
     "reference_factor",
@@ -77,10 +79,14 @@ class Pairs:
     log_prior: Float32  # (n_pairs,)
 
 
+def looks_first(plan: IterationPlan) -> bool:
+    """Whether a first look may leave out orientations before they are scored in full."""
+    return plan.options.two_step_scoring and not plan.use_correlation
+
+
 def first_step_pays(plan: IterationPlan, geometry: ImageGeometry) -> bool:
     """Whether a first step on the inner rings tells which orientations are likely."""
-    is_possible = plan.options.two_step_scoring and not plan.use_correlation
-    return is_possible and geometry.n_coarse >= _FEW_PIXELS
+    return looks_first(plan) and geometry.n_coarse >= _FEW_PIXELS
 
 
 def first_look_pixels(plan: IterationPlan, geometry: ImageGeometry) -> int:
@@ -116,11 +122,20 @@ def make_coarse_table(
 
     pool.map(fill, range(0, n, _TILE))
     packed = None
-    if plan.options.two_step_scoring and not plan.use_correlation:
+    if looks_first(plan):
         n_look = first_look_pixels(plan, geometry)
         if bytes_pay(2 * n_look):
             packed = _packed(slices, norms, n_look, pool)
     return CoarseTable(rotations, orientation, log_prior, slices, norms, packed)
+
+
+def leading_pixels(slices: Float32, n_pixels: int) -> Float32:
+    """Leading pixels of planar slices, (n, 2 * n_coarse), as planar ones, (n, 2 * n_pixels)."""
+    n_coarse = slices.shape[1] // 2
+    if n_pixels == n_coarse:
+        return slices
+    parts = [slices[:, :n_pixels], slices[:, n_coarse : n_coarse + n_pixels]]
+    return np.concatenate(parts, axis=1)
 
 
 def equalising_factor(powers: Float32) -> Float32:
@@ -141,7 +156,7 @@ def equalising_factor(powers: Float32) -> Float32:
 
 def _packed(slices: Float32, norms: Float32, n_pixels: int, pool: WorkerPool) -> PackedSlices:
     """Round the leading pixels of slices to bytes, after making all pixels about equal."""
-    n, n_coarse = norms.shape
+    n = len(slices)
     factor = equalising_factor(norms[:_TILE, :n_pixels])
     inverse = 1 / factor
     n_blocks = -(-n // WIDTH)
@@ -150,8 +165,8 @@ def _packed(slices: Float32, norms: Float32, n_pixels: int, pool: WorkerPool) ->
 
     def pack(start: int) -> float:
         part = slice(start, start + _PACKED_TILE)
-        own = slices[part, :n_pixels], slices[part, n_coarse : n_coarse + n_pixels]
-        in_bytes, own_scale, power = pack_slices(np.concatenate(own, axis=1), inverse)
+        own = leading_pixels(slices[part], n_pixels)
+        in_bytes, own_scale, power = pack_slices(own, inverse)
         blocks[start // WIDTH : start // WIDTH + len(in_bytes)] = in_bytes
         scale[start : start + len(own_scale)] = own_scale
         return float(power)

@@ -36,6 +36,8 @@ from aurefine.refine.coarse import (
     first_look_pixels,
     first_step_pays,
     join_firsts,
+    leading_pixels,
+    looks_first,
 )
 from aurefine.refine.plan import ImageGeometry, IterationPlan
 from aurefine.refine.projector import Projector
@@ -82,7 +84,7 @@ class ExhaustiveSearch:
         enough, and only the orientations that come near the best one are scored in full.
         """
         found = None
-        if self.plan.options.two_step_scoring and not self.plan.use_correlation:
+        if looks_first(self.plan):
             found = self._two_steps()
         blocks = found or self._one_step()
         first = join_firsts([counts for counts, _, _ in blocks])
@@ -304,11 +306,7 @@ class ExhaustiveSearch:
                 self.projector, table.rotations[tile], self.geometry, slices, powers
             )
             return slices, powers
-        slices, n_coarse = table.slices[tile], table.norms.shape[1]
-        if n_pixels < n_coarse:
-            parts = [slices[:, :n_pixels], slices[:, n_coarse : n_coarse + n_pixels]]
-            slices = np.concatenate(parts, axis=1)
-        return slices, table.norms[tile, :n_pixels]
+        return leading_pixels(table.slices[tile], n_pixels), table.norms[tile, :n_pixels]
 
     def _equalising(self, tile: slice, n_pixels: int) -> Float32:
         """Factors of images that make pixels of slices about equal, shape (2 * n_pixels,)."""
