@@ -49,9 +49,9 @@ class WorkerPool:
         n_helpers = min(self.n_threads, len(listed)) - 1
         if self._executor is None or n_helpers < 1:
             return [function(task) for task in listed]
-        group = TaskGroup(function, listed)
+        group = TaskGroup(function, listed, self._work_on_spare)
         self._begin(group, self._urgent, n_helpers)
-        return group.result(meanwhile=self._work_on_spare)
+        return group.result()
 
     def aside(
         self,
@@ -64,7 +64,7 @@ class WorkerPool:
         What nobody has found the time for is done when the result is asked for; with one thread,
         that is everything.  `spent` is called with the seconds of CPU time of each task.
         """
-        group = TaskGroup(function, list(tasks), spent)
+        group = TaskGroup(function, list(tasks), self._work_on_spare, spent)
         if self._executor is not None:
             self._begin(group, self._spare, self.n_threads - 1)
         return group
@@ -127,11 +127,12 @@ class TaskGroup(Generic[Result]):
         self,
         function: Callable[[Task], Result],
         tasks: list[Task],
+        meanwhile: Callable[[], bool],
         spent: Callable[[float], None] | None = None,
     ) -> None:
-        """List the tasks; see `WorkerPool.aside`."""
+        """List the tasks; `meanwhile` does a task of another group, unless there is none."""
         self._run: Callable[[int], Result] = lambda number: function(tasks[number])
-        self._n, self._spent = len(tasks), spent
+        self._n, self._meanwhile, self._spent = len(tasks), meanwhile, spent
         self._numbers = iter(range(len(tasks)))  # which all threads take from
         self._results: dict[int, Result] = {}
         self._failures: dict[int, BaseException] = {}
@@ -170,16 +171,16 @@ class TaskGroup(Generic[Result]):
             if is_main:
                 SHIELD.depth = depth
 
-    def result(self, meanwhile: Callable[[], bool] = lambda: False) -> list[Result]:
+    def result(self) -> list[Result]:
         """Return the results in the order of the tasks, after doing those that are left.
 
-        While other threads finish theirs, `meanwhile` is called for as long as it returns True.
-        If some tasks fail, the exception is that of the first failing one.
+        While other threads finish theirs, tasks are done that threads have time for (see
+        `WorkerPool.aside`). If some tasks fail, the exception is that of the first failing one.
         """
         try:
             while self.work_on_one():
                 pass
-            while self._left and meanwhile():
+            while self._left and self._meanwhile():
                 pass
             self._wait()
         except BaseException as error:  # an interrupt: what is running ends, no more is begun

@@ -11,7 +11,7 @@ from aurefine.kernels.accumulate import children_with_weight, combine_images
 from aurefine.parallel.pool import WorkerPool
 from aurefine.parallel.ranges import balanced_ranges, n_pieces
 from aurefine.refine.batch import PreparedBatch
-from aurefine.refine.insertion import Insertion
+from aurefine.refine.insertion import Insertion, slices_in_window
 from aurefine.refine.plan import ImageGeometry, IterationPlan
 from aurefine.refine.projector import Projector
 from aurefine.refine.search import FEW_PAIRS, FEW_SAMPLES, Posterior, gathered
@@ -22,7 +22,6 @@ Float = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
-_WINDOW_BYTES = 64 << 20  # combined slices that are inserted together
 _TASKS = 32  # pieces of a window
 
 
@@ -110,7 +109,7 @@ def accumulate(
 
     statistics = nothing()
     n_slices = active.sum(axis=1)
-    windows = _windows(n_slices, max(8, _WINDOW_BYTES // (12 * n_pixels)))
+    windows = _windows(n_slices, slices_in_window(n_pixels))
     for lo, hi in windows:
         part = active[lo:hi]
         first_slice = np.concatenate([[0], np.cumsum(n_slices[lo:hi])])
