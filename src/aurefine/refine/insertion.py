@@ -13,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from aurefine.kernels.additions import BLOCK
 from aurefine.kernels.fixed_point import APART, insert_slices
 from aurefine.parallel.pool import TaskGroup, WorkerPool
 from aurefine.parallel.ranges import even_parts
@@ -33,6 +34,7 @@ _STAGE = "insertion"
 _MEMORY = 64 << 20  # bytes of windows
 _PIECES = 16  # of the slices, for threads that have a volume each
 _RANGES = 8  # of pixels for each thread, where threads share a volume
+_LEAST = 3  # for each thread, so that they do not wait for their neighbours
 
 
 class RangesApart:
@@ -225,6 +227,8 @@ def _targets(volume: ExactVolume, n_threads: int, geometry: ImageGeometry) -> _T
 def insertion_ranges(radius: Float32, n_threads: int) -> list[Range]:
     """Cut pixels into ranges of about equal numbers, each of which keeps its neighbours apart.
 
+    They consist of whole blocks of the kernel, unless that leaves too few for all threads.
+
     Parameters
     ----------
     radius : ndarray, shape (n_pixels,)
@@ -232,9 +236,15 @@ def insertion_ranges(radius: Float32, n_threads: int) -> list[Range]:
     n_threads : int
         That work on them.
     """
-    n = len(radius)
     if n_threads == 1:
-        return [(0, n)]
+        return [(0, len(radius))]
+    in_blocks = _ranges_of(BLOCK, radius, n_threads)
+    return in_blocks if len(in_blocks) >= _LEAST * n_threads else _ranges_of(1, radius, n_threads)
+
+
+def _ranges_of(unit: int, radius: Float32, n_threads: int) -> list[Range]:
+    """Cut pixels into ranges of a multiple of `unit`, but for the last one."""
+    n = len(radius)
     largest = np.maximum.accumulate(radius)  # of all before
     smallest = np.minimum.accumulate(radius[::-1])[::-1]  # of all behind
     bounds = [0]
@@ -243,5 +253,5 @@ def insertion_ranges(radius: Float32, n_threads: int) -> list[Range]:
         even = n * len(bounds) // (_RANGES * n_threads)
         inside = largest[begin - 1] if begin > 0 else 0.0
         wide = int(np.searchsorted(smallest, inside + APART, side="right"))
-        bounds.append(min(max(even, wide), n))
+        bounds.append(min(-(-max(even, wide) // unit) * unit, n))
     return list(pairwise(bounds))
