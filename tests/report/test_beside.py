@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import time
 
 import numpy as np
 import pytest
@@ -82,6 +83,10 @@ def test_a_file_that_can_not_be_written_is_named(tmp_path, name):
 @pytest.mark.usefixtures("default_signals")
 def test_the_other_process_ends_with_an_interrupt(tmp_path, children):
     def interrupted(*_):
+        """Once the other process draws: one that has hardly started ends in another way."""
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("fsc.png*")) and time.monotonic() < deadline:
+            time.sleep(0.005)
         raise KeyboardInterrupt
 
     first, _, last = drawings(tmp_path)
