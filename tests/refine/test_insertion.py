@@ -12,7 +12,7 @@ from aurefine.geometry.euler import matrix_from_euler
 from aurefine.kernels.additions import BLOCK
 from aurefine.kernels.fixed_point import APART, insert_slices
 from aurefine.parallel.pool import WorkerPool
-from aurefine.refine import memory
+from aurefine.refine import insertion, memory
 from aurefine.refine.exact_volume import VolumeScales, empty_volume, exact_values
 from aurefine.refine.insertion import Insertion, RangesApart, insertion_ranges
 from aurefine.refine.pixels import fourier_pixels
@@ -69,6 +69,33 @@ def test_windows_are_added_whoever_adds_them(n_threads, n_copies, strength, monk
         np.add.at(expected, index, carry << 32)
     assert np.any(np.abs(expected) >= 2**31) == (strength > 1)
     assert np.array_equal(inserted(n_threads, strength=strength), expected)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 4])
+@pytest.mark.parametrize("n_copies", [0, 3])
+def test_windows_of_any_size_share_the_memory(n_threads, n_copies, monkeypatch):
+    """Also larger ones than two of which fit, and such that come to lie before older ones."""
+    volume = empty_volume(RADIUS, SCALES)
+    monkeypatch.setattr(memory, "_COPIES", n_copies * volume.words.nbytes)
+    ((slices, rotations),) = windows(1)
+    room = 150  # slices
+    monkeypatch.setattr(insertion, "WINDOW_BYTES", room * slices[0].nbytes)
+    sizes = [20, 70, 45, 60, 30, 10, 5, 160, 40, 90, 60, 110]
+    assert sum(sizes) == len(slices)
+    assert max(sizes) > room
+    with WorkerPool(n_threads) as pool:
+        several = Insertion(volume, pool, Stopwatch())
+        for stop, size in zip(np.cumsum(sizes), sizes, strict=True):
+            buffer = several.buffer(size, slices.shape[2])
+            buffer[:] = slices[stop - size : stop]
+            several.begin(buffer, rotations[stop - size : stop], geometry())
+        several.finish()
+    with WorkerPool(1) as pool:
+        at_once = Insertion(empty_volume(RADIUS, SCALES), pool, Stopwatch())
+        at_once.begin(slices, rotations, geometry())
+        at_once.finish()
+    words = volume.words.size
+    assert np.array_equal(exact_values(volume, 0, words), exact_values(at_once.volume, 0, words))
 
 
 def test_slices_are_forgotten_once_they_are_added():

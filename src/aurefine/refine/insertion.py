@@ -19,6 +19,7 @@ from aurefine.parallel.pool import TaskGroup, WorkerPool
 from aurefine.parallel.ranges import even_parts
 from aurefine.parallel.shield import SHIELD
 from aurefine.refine.exact_volume import ExactVolume, add_carries, add_copies, volumes_for
+from aurefine.refine.memory import WINDOW_BYTES
 from aurefine.refine.plan import ImageGeometry
 from aurefine.refine.profile import Stopwatch
 
@@ -31,7 +32,6 @@ Task = tuple[int | None, slice]  # volume (None for any), slices
 Inserted = tuple[ExactVolume, tuple[IntArray, IntArray]]  # with the carries
 
 _STAGE = "insertion"
-_MEMORY = 64 << 20  # bytes of windows
 _PIECES = 16  # of the slices, for threads that have a volume each
 _RANGES = 8  # of pixels for each thread, where threads share a volume
 _LEAST = 3  # for each thread, so that they do not wait for their neighbours
@@ -138,7 +138,7 @@ class Insertion:
     def buffer(self, n_slices: int, n_pixels: int) -> Float32:
         """Memory for the next window, shape (n_slices, 3, n_pixels)."""
         size = n_slices * 3 * n_pixels
-        wanted = max(size, min(2 * size, _MEMORY // 4))
+        wanted = max(size, min(2 * size, WINDOW_BYTES // 4))
         if len(self._memory) < wanted:
             self._complete()
             self._memory = np.empty(0, np.float32)  # before there is the other one
@@ -207,7 +207,7 @@ class Insertion:
 
 def slices_in_window(n_pixels: int) -> int:
     """Slices of `n_pixels` that are inserted together, at most; two windows are in memory."""
-    return max(8, _MEMORY // (2 * 12 * n_pixels))
+    return max(8, WINDOW_BYTES // (2 * 12 * n_pixels))
 
 
 def _overlap(one: Range, other: Range) -> bool:

@@ -49,7 +49,7 @@ _DRAWING = 105 * _MIB  # the second process that draws some of them
 _PER_PARTICLE = 2500  # tables, poses, and their copies while an iteration is written
 _PER_THREAD = 10 * _MIB  # scores of the first pass
 _COPIES = 48 * _MIB  # of the sums, for further threads
-_WINDOW = 64 * _MIB  # combined slices before they are inserted, at most
+WINDOW_BYTES = 64 * _MIB  # combined slices before they are inserted, at most, in two windows
 _TOUCHED = 0.44  # of the padded map, in pages of 2 MiB
 _TABLE_SHARE = 1.25  # of the budget: slices of all orientations
 TABLE_BYTES = 12.5  # of a pixel of them; a quarter of the pixels also in bytes
@@ -267,7 +267,7 @@ def _working_set(size: RunSize, r_max: int) -> int:
     images = 4 * n * (3 * size.box**2 + 18 * n_pixels + ahead)
     rows = int(8 * n * n_pixels * size.n_fine_offsets * _ROW_SHARE)
     ramps = 8 * n_pixels * size.n_fine_offsets
-    window = min(_WINDOW, 12 * n * n_pixels * _SLICES)
+    window = min(WINDOW_BYTES, 12 * n * n_pixels * _SLICES)
     # shifted images are needed before anything is combined
     return images + max(rows, window) + ramps + _PER_THREAD * size.n_threads
 
